@@ -1,0 +1,40 @@
+"""What tokens cost, as pure formulas (formulation §3); scalars or NumPy arrays alike."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from edgebatch.problem import Model, Precision
+from edgebatch.problem.checks import FloatArray
+
+Number = TypeVar("Number", float, FloatArray)
+
+
+def prefill_flops(model: Model, prompt_tokens: Number) -> Number:
+    """F^p(P) = L·(2·A·P + 4·P²·h·e), arithmetic of reading a prompt of P tokens, FLOP.
+
+    Multiply-adds count as two; norms, biases, embeddings and the output projection are ignored.
+    """
+    linear = 2.0 * model.linear_parameters_per_layer * prompt_tokens
+    attention = 4.0 * model.attention_width * prompt_tokens * prompt_tokens
+    return model.layers * (linear + attention)
+
+
+def decode_flops(model: Model, prompt_tokens: Number, output_tokens: Number) -> Number:
+    """F^d(P, G) = L·(G−1)·(2·A + 4·(P + G/2)·h·e), arithmetic of G−1 decode steps, FLOP.
+
+    The first of the G tokens comes out of the prefill; G/2 is the mean growth of the context.
+    """
+    context = prompt_tokens + output_tokens / 2.0
+    per_step = 2.0 * model.linear_parameters_per_layer + 4.0 * model.attention_width * context
+    return model.layers * (output_tokens - 1.0) * per_step
+
+
+def kv_bytes_per_token(model: Model, precision: Precision) -> float:
+    """K_q = 2·L·h_kv·e·(bytes per value), cache that one token occupies, bytes."""
+    return model.kv_values_per_token * precision.kv_bytes
+
+
+def weight_bytes(model: Model, precision: Precision) -> float:
+    """W_q, bytes of all parameters in one precision."""
+    return model.parameters * precision.weight_bytes

@@ -1,0 +1,26 @@
+"""Decimal constants and the few conversions that the package needs; SI units everywhere inside."""
+
+from __future__ import annotations
+
+GIGA = 1e9
+TERA = 1e12
+MEGA = 1e6
+MILLI = 1e-3
+
+RELATIVE_TOLERANCE = 1e-9
+"""Comparisons of a use with its budget allow this much (formulation §5)."""
+
+
+def decibels_to_ratio(decibels: float) -> float:
+    """Return the power ratio of a level in dB."""
+    return float(10.0 ** (decibels / 10.0))
+
+
+def dbm_to_watts(dbm: float) -> float:
+    """Return the power in watts of a level in dBm."""
+    return decibels_to_ratio(dbm) * MILLI
+
+
+def within_budget(use: float, budget: float) -> bool:
+    """Return whether ``use`` keeps to ``budget`` at the relative tolerance of the formulation."""
+    return use <= budget * (1.0 + RELATIVE_TOLERANCE)
