@@ -11,7 +11,7 @@ class Arrival(NamedTuple):
     A tuple, because a run handles millions of them.
 
     Attributes:
-        index: its position in the workload, counted from 0; its id in records.
+        number: its position in the workload, counted from 0; its id in records.
         arrival_seconds: when it arrives.
         prompt_tokens: s_i.
         output_tokens: n_i, the limit that the scheduler is told.
@@ -24,7 +24,7 @@ class Arrival(NamedTuple):
         prompt_bits: size of the prompt on the radio; None means tokens times bits per token.
     """
 
-    index: int
+    number: int
     arrival_seconds: float
     prompt_tokens: int
     output_tokens: int
