@@ -111,7 +111,9 @@ class _ListSolver:
                 if len(filling.members) >= cap:
                     break
                 effort.visit()
-                if not filling.try_add(index) and self.stops_at_misfit:
+                if filling.refusal(index) is None:
+                    filling.add(index)
+                elif self.stops_at_misfit:
                     break
         except LimitReachedError:
             return False

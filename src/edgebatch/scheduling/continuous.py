@@ -1,0 +1,186 @@
+"""Continuous batching's scheduler: who joins the running batch at the next step.
+
+Like the epoch scheduler it reads no clock; whoever drives it says what time it is.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from edgebatch.cost import BatchCost, Budget, hosted_bytes
+from edgebatch.errors import InputError
+from edgebatch.problem import Batching
+from edgebatch.registry import lookup
+from edgebatch.scheduling.epoch import Hosting
+from edgebatch.scheduling.fastest import FastestAnswer
+from edgebatch.scheduling.outcomes import Ledger
+from edgebatch.scheduling.waiting import Waiting, WaitingQueue, served
+from edgebatch.units import RELATIVE_TOLERANCE
+from edgebatch.workload import Arrival
+
+JoinOrder = Callable[[Waiting, BatchCost], float]
+
+
+def by_age(waiting: Waiting, _: BatchCost) -> float:
+    """First come first served."""
+    return waiting.arrival.arrival_seconds
+
+
+def by_deadline(waiting: Waiting, _: BatchCost) -> float:
+    """Earliest deadline first."""
+    return waiting.deadline_at_seconds
+
+
+def by_duration(waiting: Waiting, cost: BatchCost) -> float:
+    """Shortest job first: the time that it would take alone."""
+    prompt, output = float(waiting.arrival.prompt_tokens), float(waiting.arrival.output_tokens)
+    return cost.fixed_seconds(output) + cost.member_seconds(prompt, output)
+
+
+JOIN_ORDERS: Mapping[str, JoinOrder] = MappingProxyType(
+    {"fcfs": by_age, "edf": by_deadline, "sjf": by_duration}
+)
+"""Who is next in line, least first."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRules:
+    """How today's engines admit into the running batch.
+
+    Attributes:
+        order: ``fcfs``, ``edf`` or ``sjf``.
+        batch_cap: most requests that run at once; None leaves it to memory.
+        expire: whether requests whose deadline can no longer be met are turned away; today's
+            engines serve them late.
+        precision: name of the one precision that the engine hosts and runs; None means the one
+            of the highest quality, which serves everyone.
+
+    Raises:
+        InputError: the cap is below 1 or the order is unknown.
+    """
+
+    order: str = "fcfs"
+    batch_cap: int | None = None
+    expire: bool = False
+    precision: str | None = None
+
+    def __post_init__(self) -> None:
+        lookup(JOIN_ORDERS, self.order, "order")
+        if self.batch_cap is not None and self.batch_cap < 1:
+            raise InputError("batch_cap", f"must be at least 1, got {self.batch_cap}")
+
+
+class ContinuousScheduler:
+    """Lets waiting requests join as long as the cap and the cache allow, in a fixed order.
+
+    Only one precision is hosted, so the cache has the memory that others' weights would take. A
+    request's whole cache, prompt and output limit, is reserved when it joins, so nothing ever has
+    to be preempted. The head of the line is never overtaken.
+
+    Args:
+        hosting: node, model and hosted precisions; batching must be ragged.
+        rules: order, cap, expiry, precision.
+        queue_limit: most requests that may wait.
+
+    Attributes:
+        ledger: what became of every request.
+        queue: who waits.
+        cost: cost model of the precision that runs.
+
+    Raises:
+        InputError: the batching mode pads, or the precision is not hosted.
+        CannotHostError: the weights do not fit.
+    """
+
+    def __init__(
+        self, hosting: Hosting, rules: JoinRules, *, queue_limit: int | None = None
+    ) -> None:
+        if hosting.batching is not Batching.RAGGED:
+            raise InputError("batching", "must be ragged under continuous batching")
+        by_name = {precision.name: precision for precision in hosting.precisions}
+        if rules.precision is None:
+            precision = max(hosting.precisions, key=lambda each: each.quality)
+        else:
+            precision = lookup(by_name, rules.precision, "precision")
+        self.hosting, self.rules = hosting, rules
+        self.precision = hosting.precisions.index(precision)
+        self.cost = BatchCost(hosting.node, hosting.model, precision)
+        self.ledger = Ledger()
+        fastest = FastestAnswer(hosting.node, hosting.model, (precision,))
+        self.queue = WaitingQueue(
+            fastest, self.ledger, queue_limit=queue_limit, expire=rules.expire
+        )
+        hosted = hosted_bytes(hosting.node, hosting.model, (precision,))
+        free_bytes = hosting.node.memory_bytes * (1.0 + RELATIVE_TOLERANCE) - hosted
+        self.token_budget = free_bytes / self.cost.kv_bytes_per_token
+        self.reserved_tokens = 0
+        self.num_running = 0
+        self._cap = math.inf if rules.batch_cap is None else rules.batch_cap
+        self._order = lookup(JOIN_ORDERS, rules.order, "order")
+        self._line: list[tuple[float, int, Waiting]] = []
+
+    def submit(self, arrival: Arrival, now: float) -> bool:
+        """Take a request in; return whether someone could join now, so that a step must end."""
+        waiting = self.queue.submit(arrival, now)
+        if waiting is None:
+            return False
+        heapq.heappush(self._line, (self._order(waiting, self.cost), arrival.number, waiting))
+        return self._line[0][2] is waiting and self.refusal(waiting) is None
+
+    def refusal(self, waiting: Waiting) -> Budget | None:
+        """Return what keeps a request from joining now: the cap counts as latency."""
+        if self.num_running >= self._cap:
+            return Budget.LATENCY
+        arrival = waiting.arrival
+        tokens = self.reserved_tokens + arrival.prompt_tokens + arrival.output_tokens
+        return Budget.MEMORY if tokens > self.token_budget else None
+
+    def join(self, now: float) -> list[Waiting]:
+        """Return who joins the running batch now, and count them as running."""
+        self.queue.expire(now)
+        joining = []
+        while (head := self._head()) is not None and self.refusal(head) is None:
+            heapq.heappop(self._line)
+            self.num_running += 1
+            self.reserved_tokens += head.arrival.prompt_tokens + head.arrival.output_tokens
+            joining.append(head)
+        self.queue.remove(joining)
+        return joining
+
+    def binding(self) -> Budget | None:
+        """Return what keeps the next in line from joining; None if nobody is kept waiting."""
+        head = self._head()
+        return None if head is None else self.refusal(head)
+
+    def complete(
+        self,
+        waiting: Waiting,
+        *,
+        joined_at: float,
+        first_token_at: float,
+        last_token_at: float,
+        join: int,
+    ) -> None:
+        """Record that a member has produced its last token, and free its place."""
+        self.num_running -= 1
+        self.reserved_tokens -= waiting.arrival.prompt_tokens + waiting.arrival.output_tokens
+        self.ledger.close(
+            served(
+                waiting,
+                decided_at=joined_at,
+                first_token_at=first_token_at,
+                last_token_at=last_token_at,
+                finished_at=last_token_at + self.hosting.node.downlink_seconds,
+                batch=join,
+                precision=self.precision,
+            )
+        )
+
+    def _head(self) -> Waiting | None:
+        while self._line and self._line[0][1] not in self.queue:
+            heapq.heappop(self._line)
+        return self._line[0][2] if self._line else None

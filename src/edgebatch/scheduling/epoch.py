@@ -1,0 +1,248 @@
+"""The epoch protocol's scheduler: queue → problem → solver → batch → records.
+
+It does no waiting and reads no clock: whoever drives it, a simulation or a gateway, says what time
+it is and carries out what it decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edgebatch.cost import BatchCost, Budget, hosted_bytes
+from edgebatch.problem import Batching, Model, Node, Precision, Problem, Requests
+from edgebatch.problem.checks import FloatArray
+from edgebatch.radio import Channel
+from edgebatch.scheduling.fastest import FastestAnswer
+from edgebatch.scheduling.outcomes import Ledger
+from edgebatch.scheduling.waiting import Waiting, WaitingQueue, served
+from edgebatch.solvers import Filling, Result, Solver, Stop
+from edgebatch.workload import Arrival
+
+
+@dataclass(frozen=True, slots=True)
+class Hosting:
+    """What is hosted where.
+
+    Attributes:
+        node, model, precisions, batching: as in :class:`edgebatch.problem.Problem`.
+    """
+
+    node: Node
+    model: Model
+    precisions: tuple[Precision, ...]
+    batching: Batching = Batching.RAGGED
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch that has been decided on.
+
+    Attributes:
+        number: counted from 0.
+        members: who is in it.
+        precision: position in the hosted list.
+        decided_at_seconds: when.
+        compute_seconds: T(S, q) as believed.
+        memory_bytes: Mem(S).
+        uplink_use, downlink_use: Σ ρ_i.
+        num_waiting: how many waited when it was decided, members included.
+        binding: budget that kept out the cheapest of those left; None if nobody was left out.
+        result: the solver's answer.
+    """
+
+    number: int
+    members: tuple[Waiting, ...]
+    precision: int
+    decided_at_seconds: float
+    compute_seconds: float
+    memory_bytes: float
+    uplink_use: float
+    downlink_use: float
+    num_waiting: int
+    binding: Budget | None
+    result: Result
+
+
+class EpochScheduler:
+    """Holds requests until the next epoch and lets a solver choose the batch.
+
+    Args:
+        hosting: node, model, precisions and batching mode.
+        solver: who decides.
+        stop: limits of each decision.
+        channel: where radio shares come from; None if the radio is no bottleneck.
+        queue_limit: most requests that may wait.
+
+    Attributes:
+        ledger: what became of every request.
+        queue: who waits.
+        channel: as given.
+    """
+
+    def __init__(
+        self,
+        hosting: Hosting,
+        solver: Solver,
+        *,
+        stop: Stop = Stop(),
+        channel: Channel | None = None,
+        queue_limit: int | None = None,
+    ) -> None:
+        self.hosting = hosting
+        self.ledger = Ledger()
+        self._fastest = FastestAnswer(hosting.node, hosting.model, hosting.precisions)
+        self.queue = WaitingQueue(self._fastest, self.ledger, queue_limit=queue_limit)
+        self.channel = channel
+        self._solver, self._stop = solver, stop
+        self._num_batches = 0
+
+    def submit(self, arrival: Arrival, now: float) -> Waiting | None:
+        """Take a request in; None if it was rejected at once."""
+        return self.queue.submit(arrival, now)
+
+    def decide(
+        self,
+        now: float,
+        compute_free_at: float = 0.0,
+        downlink_free_at: float = 0.0,
+        longest_batch_seconds: float | None = None,
+    ) -> Batch | None:
+        """Choose the next batch among those waiting; None if nobody can be served now.
+
+        Args:
+            now: the decision instant.
+            compute_free_at: when the running batch is believed to end.
+            downlink_free_at: when its answers are believed to have been sent.
+            longest_batch_seconds: most computing time that the batch may take, unless a request
+                would take longer even alone; None for no limit but deadlines.
+        """
+        self.queue.expire(now)
+        node = self.hosting.node
+        wait = max(0.0, compute_free_at - (now + node.uplink_seconds))
+        earliest_answer = downlink_free_at + node.downlink_seconds
+        candidates = [
+            waiting for waiting in self.queue if waiting.deadline_at_seconds >= earliest_answer
+        ]
+        if not candidates:
+            return None
+        problem = self._problem(candidates, now, wait)
+        if longest_batch_seconds is not None:
+            problem = self._limited(problem, longest_batch_seconds)
+        result = self._solver.solve(problem, self._stop)
+        if result.precision is None:
+            return None
+        batch = self._batch(problem, candidates, result, now)
+        self.queue.remove(batch.members)
+        self._num_batches += 1
+        return batch
+
+    def complete(
+        self, batch: Batch, *, first_token_at: float, last_token_at: float, finished_at: float
+    ) -> None:
+        """Record that all answers of a batch reached their users at ``finished_at``."""
+        for member in batch.members:
+            self.ledger.close(
+                served(
+                    member,
+                    decided_at=batch.decided_at_seconds,
+                    first_token_at=first_token_at,
+                    last_token_at=last_token_at,
+                    finished_at=finished_at,
+                    batch=batch.number,
+                    precision=batch.precision,
+                )
+            )
+
+    def _problem(self, candidates: list[Waiting], now: float, wait: float) -> Problem:
+        hosting = self.hosting
+        arrivals = [waiting.arrival for waiting in candidates]
+        uplink, downlink = self._shares(arrivals, now)
+        deadlines = _column(waiting.deadline_at_seconds for waiting in candidates) - (now + wait)
+        requests = Requests(
+            ids=tuple(str(arrival.number) for arrival in arrivals),
+            prompt_tokens=np.array([arrival.prompt_tokens for arrival in arrivals]),
+            output_tokens=np.array([arrival.output_tokens for arrival in arrivals]),
+            deadline_seconds=deadlines,
+            min_quality=_column(arrival.min_quality for arrival in arrivals),
+            value=_column(arrival.value for arrival in arrivals),
+            uplink_share=uplink,
+            downlink_share=downlink,
+        )
+        return Problem(hosting.node, hosting.model, hosting.precisions, requests, hosting.batching)
+
+    def _limited(self, problem: Problem, longest_batch_seconds: float) -> Problem:
+        """Return the problem with deadlines drawn in so that batches keep to the limit."""
+        requests = problem.requests
+        alone_seconds = _column(
+            self._fastest.look_up(*lengths)[0]
+            for lengths in zip(
+                requests.prompt_tokens.tolist(),
+                requests.output_tokens.tolist(),
+                requests.min_quality.tolist(),
+                strict=True,
+            )
+        )
+        allowed = np.maximum(alone_seconds, longest_batch_seconds + problem.node.radio_seconds)
+        deadlines = np.minimum(requests.deadline_seconds, allowed)
+        return problem.replace(requests=replace(requests, deadline_seconds=deadlines))
+
+    def _shares(self, arrivals: list[Arrival], now: float) -> tuple[FloatArray, FloatArray]:
+        if self.channel is None:
+            return np.zeros(len(arrivals)), np.zeros(len(arrivals))
+        node, scenario = self.hosting.node, self.channel.scenario
+        per_token = scenario.bits_per_token
+        prompt_bits = _column(
+            arrival.prompt_tokens * per_token
+            if arrival.prompt_bits is None
+            else arrival.prompt_bits
+            for arrival in arrivals
+        )
+        return self.channel.least_shares(
+            np.array([arrival.number for arrival in arrivals]),
+            prompt_bits,
+            _column(arrival.output_tokens * per_token for arrival in arrivals),
+            node.uplink_seconds,
+            node.downlink_seconds,
+            scenario.block(now),
+        )
+
+    def _batch(
+        self, problem: Problem, candidates: list[Waiting], result: Result, now: float
+    ) -> Batch:
+        names = [precision.name for precision in problem.precisions]
+        position = names.index(result.precision or "")
+        cost = BatchCost(problem.node, problem.model, problem.precisions[position])
+        filling = Filling(problem, cost)
+        for index in result.selected:
+            filling.add(index)
+        return Batch(
+            number=self._num_batches,
+            members=tuple(candidates[index] for index in result.selected),
+            precision=position,
+            decided_at_seconds=now,
+            compute_seconds=filling.latency_seconds,
+            memory_bytes=hosted_bytes(problem.node, problem.model, problem.precisions)
+            + filling.kv_bytes,
+            uplink_use=filling.uplink_use,
+            downlink_use=filling.downlink_use,
+            num_waiting=len(self.queue),
+            binding=_binding_budget(problem, filling, result),
+            result=result,
+        )
+
+
+def _column(values: Iterable[float]) -> FloatArray:
+    return np.fromiter(values, dtype=np.float64)
+
+
+def _binding_budget(problem: Problem, filling: Filling, result: Result) -> Budget | None:
+    """Return what keeps the cheapest request that was left out from joining; None if nothing."""
+    requests = problem.requests
+    left_out = np.setdiff1d(np.arange(len(requests)), result.selected)
+    if len(left_out) == 0:
+        return None
+    tokens = requests.prompt_tokens[left_out] + requests.output_tokens[left_out]
+    return filling.refusal(int(left_out[np.argmin(tokens)]))

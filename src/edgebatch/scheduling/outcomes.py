@@ -1,0 +1,124 @@
+"""How requests end, and the book in which every end is written once."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Outcome(IntEnum):
+    """The four ways in which a request ends."""
+
+    IN_TIME = 0
+    """Its whole answer arrived by its deadline."""
+    LATE = 1
+    """Its whole answer arrived after its deadline."""
+    REJECTED = 2
+    """It was told on arrival that it cannot be served."""
+    EXPIRED = 3
+    """It waited until it could no longer be served in time, and was told so."""
+
+
+class Reason(IntEnum):
+    """Why a request was not served."""
+
+    NONE = 0
+    QUALITY = 1
+    """No hosted precision is good enough for it."""
+    MEMORY = 2
+    """It does not fit beside the weights even alone."""
+    DEADLINE = 3
+    """Its deadline is shorter than its fastest possible answer."""
+    QUEUE_FULL = 4
+    """As many wait already as may wait."""
+    WAITED_TOO_LONG = 5
+    """It was passed over until even alone it would have been late."""
+
+
+NO_TIME = math.nan
+NO_BATCH = -1
+
+
+class RequestRecord(NamedTuple):
+    """What became of one request; times are instants on the run's clock, NaN where they never came.
+
+    Attributes:
+        number: which request.
+        outcome, reason: how it ended, and why if it was not served.
+        arrival_seconds, deadline_at_seconds: when it came and when its answer was due.
+        decided_at_seconds: when it was chosen, rejected or expired.
+        first_token_at_seconds: when the node had produced its first token.
+        last_token_at_seconds: when the node had produced its last token.
+        finished_at_seconds: when its whole answer had reached the user.
+        prompt_tokens, output_tokens, actual_output_tokens: its lengths.
+        value: v_i.
+        batch: number of the batch that served it; -1 if none did.
+        precision: position of that batch's precision in the hosted list; -1 if none served it.
+    """
+
+    number: int
+    outcome: Outcome
+    reason: Reason
+    arrival_seconds: float
+    deadline_at_seconds: float
+    decided_at_seconds: float
+    first_token_at_seconds: float
+    last_token_at_seconds: float
+    finished_at_seconds: float
+    prompt_tokens: int
+    output_tokens: int
+    actual_output_tokens: int
+    value: float
+    batch: int
+    precision: int
+
+
+_FLOAT_FIELDS = {name for name in RequestRecord._fields if name.endswith("_seconds")} | {"value"}
+
+
+class Ledger:
+    """Records of all requests of a run as columns, 8 bytes a number.
+
+    Attributes:
+        opened: how many requests have come in.
+    """
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self._columns: tuple[array[Any], ...] = tuple(
+            array("d" if name in _FLOAT_FIELDS else "q") for name in RequestRecord._fields
+        )
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def open(self) -> None:
+        """Count a request that has come in."""
+        self.opened += 1
+
+    def close(self, record: RequestRecord) -> None:
+        """Write down how a request ended."""
+        for column, value in zip(self._columns, record, strict=True):
+            column.append(value)
+
+    def column(self, field: str) -> npt.NDArray[Any]:
+        """Return one field of all records in the order in which they were closed.
+
+        Shape (N,); float64 for times and values, else int64.
+        """
+        return np.array(self._columns[RequestRecord._fields.index(field)])
+
+    def check_conservation(self, unfinished: int = 0) -> None:
+        """Raise AssertionError unless every request that came in ended once or is unfinished."""
+        if self.opened != len(self) + unfinished:
+            raise AssertionError(
+                f"{self.opened} requests came in, but {len(self)} ended and {unfinished} are left"
+            )
+        numbers = np.sort(self.column("number"))
+        if len(numbers) and (np.diff(numbers) == 0).any():
+            raise AssertionError("a request ended twice")

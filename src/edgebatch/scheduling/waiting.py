@@ -1,0 +1,172 @@
+"""The queue: who waits, until when waiting makes sense, and who has waited too long."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from edgebatch.errors import InputError
+from edgebatch.scheduling.fastest import FastestAnswer
+from edgebatch.scheduling.outcomes import NO_BATCH, NO_TIME, Ledger, Outcome, Reason, RequestRecord
+from edgebatch.units import RELATIVE_TOLERANCE
+from edgebatch.workload import Arrival
+
+
+class Waiting(NamedTuple):
+    """A request in the queue.
+
+    Attributes:
+        arrival: the request.
+        deadline_at_seconds: instant by which its whole answer must have reached the user.
+        latest_decision_seconds: last instant at which choosing it, alone, would still do.
+    """
+
+    arrival: Arrival
+    deadline_at_seconds: float
+    latest_decision_seconds: float
+
+
+class WaitingQueue:
+    """Waiting requests, oldest first; rejects what is hopeless and expires what has become so.
+
+    Args:
+        fastest: least time from decision to answer.
+        ledger: where rejections and expiries are written.
+        queue_limit: most requests that may wait; None for no limit.
+        expire: whether deadlines are looked at. Without, only what can never be served whatever
+            its deadline is rejected and nothing expires, as in today's engines.
+
+    Raises:
+        InputError: the limit is below 1.
+    """
+
+    def __init__(
+        self,
+        fastest: FastestAnswer,
+        ledger: Ledger,
+        *,
+        queue_limit: int | None = None,
+        expire: bool = True,
+    ) -> None:
+        if queue_limit is not None and queue_limit < 1:
+            raise InputError("queue_limit", f"must be at least 1, got {queue_limit}")
+        self._fastest, self._ledger = fastest, ledger
+        self._limit = math.inf if queue_limit is None else queue_limit
+        self._expire = expire
+        self._waiting: dict[int, Waiting] = {}
+        self._by_latest_decision: list[tuple[float, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __iter__(self) -> Iterator[Waiting]:
+        return iter(self._waiting.values())
+
+    def __contains__(self, number: object) -> bool:
+        return number in self._waiting
+
+    def oldest(self) -> Waiting:
+        """Return the request that has waited longest; the queue must not be empty."""
+        return next(iter(self._waiting.values()))
+
+    def submit(self, arrival: Arrival, now: float) -> Waiting | None:
+        """Take a request in; None if it is rejected at once, which is then on record."""
+        self._ledger.open()
+        seconds, reason = self._fastest.look_up(
+            arrival.prompt_tokens, arrival.output_tokens, arrival.min_quality
+        )
+        deadline_at = arrival.arrival_seconds + arrival.deadline_seconds
+        latest = math.inf
+        if reason is Reason.NONE and self._expire:
+            latest = deadline_at - seconds + arrival.deadline_seconds * RELATIVE_TOLERANCE
+            if latest < now:
+                reason = Reason.DEADLINE
+        if reason is Reason.NONE and len(self._waiting) >= self._limit:
+            reason = Reason.QUEUE_FULL
+        if reason is not Reason.NONE:
+            self._ledger.close(not_served(arrival, Outcome.REJECTED, reason, now))
+            return None
+        waiting = Waiting(arrival, deadline_at, latest)
+        self._waiting[arrival.number] = waiting
+        if latest < math.inf:
+            heapq.heappush(self._by_latest_decision, (latest, arrival.number))
+        return waiting
+
+    def next_expiry_seconds(self) -> float:
+        """Return the instant after which the next request expires; infinity if none will."""
+        heap = self._by_latest_decision
+        while heap and heap[0][1] not in self._waiting:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else math.inf
+
+    def expire(self, now: float) -> list[Waiting]:
+        """Remove and record everyone whose last chance lies before ``now``; return them."""
+        expired = []
+        while self.next_expiry_seconds() < now:
+            latest, number = heapq.heappop(self._by_latest_decision)
+            waiting = self._waiting.pop(number)
+            expired.append(waiting)
+            self._ledger.close(
+                not_served(waiting.arrival, Outcome.EXPIRED, Reason.WAITED_TOO_LONG, latest)
+            )
+        return expired
+
+    def remove(self, chosen: Iterable[Waiting]) -> None:
+        """Take requests out because they are being served."""
+        for waiting in chosen:
+            del self._waiting[waiting.arrival.number]
+
+
+def not_served(arrival: Arrival, outcome: Outcome, reason: Reason, now: float) -> RequestRecord:
+    """Return the record of a request that was rejected or has expired at ``now``."""
+    return RequestRecord(
+        number=arrival.number,
+        outcome=outcome,
+        reason=reason,
+        arrival_seconds=arrival.arrival_seconds,
+        deadline_at_seconds=arrival.arrival_seconds + arrival.deadline_seconds,
+        decided_at_seconds=now,
+        first_token_at_seconds=NO_TIME,
+        last_token_at_seconds=NO_TIME,
+        finished_at_seconds=NO_TIME,
+        prompt_tokens=arrival.prompt_tokens,
+        output_tokens=arrival.output_tokens,
+        actual_output_tokens=arrival.actual_output_tokens,
+        value=arrival.value,
+        batch=NO_BATCH,
+        precision=-1,
+    )
+
+
+def served(
+    waiting: Waiting,
+    *,
+    decided_at: float,
+    first_token_at: float,
+    last_token_at: float,
+    finished_at: float,
+    batch: int,
+    precision: int,
+) -> RequestRecord:
+    """Return the record of a request whose answer reached the user at ``finished_at``."""
+    arrival = waiting.arrival
+    allowed = waiting.deadline_at_seconds + arrival.deadline_seconds * RELATIVE_TOLERANCE
+    return RequestRecord(
+        arrival.number,
+        Outcome.IN_TIME if finished_at <= allowed else Outcome.LATE,
+        Reason.NONE,
+        arrival.arrival_seconds,
+        waiting.deadline_at_seconds,
+        decided_at,
+        first_token_at,
+        last_token_at,
+        finished_at,
+        arrival.prompt_tokens,
+        arrival.output_tokens,
+        arrival.actual_output_tokens,
+        arrival.value,
+        batch,
+        precision,
+    )
