@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def lookup(table: Mapping[str, T], name: str, path: str) -> T:
-    """Return ``table[name]``, ignoring case.
+    """Return ``table[name]``, or the first whose name differs in case only.
 
     Args:
         table: the known things by name.
@@ -21,6 +21,8 @@ def lookup(table: Mapping[str, T], name: str, path: str) -> T:
     Raises:
         UnknownNameError: no such name; the message offers the nearest one.
     """
+    if name in table:
+        return table[name]
     folded = name.casefold()
     for known, thing in table.items():
         if known.casefold() == folded:

@@ -162,18 +162,22 @@ class CellSpace:
         )
         light = (weights <= 1.0).all(axis=0)
         value, weights = self._value[chosen[light]], weights[:, light]
-        bound = _bound(value, weights)
+        bound = relaxation_bound(value, weights)
         if self._whole_values:
             bound = float(math.floor(bound))
         return Knapsack(self._members[chosen[light]], value, weights, self._whole_values, bound)
 
 
-def _bound(value: FloatArray, weights: FloatArray) -> float:
-    """Return the least of two relaxations over the rows of a knapsack.
+def relaxation_bound(value: FloatArray, weights: FloatArray) -> float:
+    """Return a bound on a knapsack: the least of two relaxations over its rows.
 
     One lets the last request be taken in part; the other takes the most valuable requests, as many
     as there would be of the lightest. The first is close for many small requests, the second
     exact where all weigh the same.
+
+    Args:
+        value: shape (n,).
+        weights: parts of the budgets, shape (rows, n).
     """
     bounds = [float(value.sum())]
     best_first = np.cumsum(-np.sort(-value))

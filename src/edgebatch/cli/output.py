@@ -1,0 +1,78 @@
+"""What commands write: JSON, tables and files."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from edgebatch.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+
+def print_json(value: object) -> None:
+    """Print ``value`` as one JSON document: keys in the order given, floats exact.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def print_tables(*tables: RenderableType) -> None:
+    """Print tables, a blank line between, fitted to the terminal; 80 columns where it is none."""
+    console = stdout_console()
+    with console.capture() as captured:
+        for number, table in enumerate(tables):
+            if number:
+                console.print()
+            console.print(table)
+    for line in captured.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
+
+
+def stdout_console() -> Console:
+    """Return a console on standard output; plain text unless that is a terminal."""
+    return _console(sys.stdout)
+
+
+def stderr_console() -> Console:
+    """Return a console on standard error, for progress; plain text unless that is a terminal."""
+    return _console(sys.stderr)
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    return Console(
+        file=stream,
+        force_terminal=stream.isatty(),
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` as UTF-8, so that the file is there whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    target = path.resolve()
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")  # a device or pipe cannot be replaced
+            return
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(str(path), f"cannot be written: {error.strerror}") from error
