@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 from edgebatch.cost import BatchCost, Budget, hosted_bytes
 from edgebatch.errors import InputError
-from edgebatch.problem import Batching
 from edgebatch.registry import lookup
 from edgebatch.scheduling.epoch import Hosting
 from edgebatch.scheduling.fastest import FastestAnswer
@@ -82,7 +81,8 @@ class ContinuousScheduler:
     to be preempted. The head of the line is never overtaken.
 
     Args:
-        hosting: node, model and hosted precisions; batching must be ragged.
+        hosting: node, model and hosted precisions; the batching mode plays no part, since
+            requests that come and go one by one are never padded.
         rules: order, cap, expiry, precision.
         queue_limit: most requests that may wait.
 
@@ -92,15 +92,13 @@ class ContinuousScheduler:
         cost: cost model of the precision that runs.
 
     Raises:
-        InputError: the batching mode pads, or the precision is not hosted.
+        UnknownNameError: the precision is not hosted.
         CannotHostError: the weights do not fit.
     """
 
     def __init__(
         self, hosting: Hosting, rules: JoinRules, *, queue_limit: int | None = None
     ) -> None:
-        if hosting.batching is not Batching.RAGGED:
-            raise InputError("batching", "must be ragged under continuous batching")
         by_name = {precision.name: precision for precision in hosting.precisions}
         if rules.precision is None:
             precision = max(hosting.precisions, key=lambda each: each.quality)

@@ -139,12 +139,15 @@ class EpochSimulation:
             return  # an earlier decision has taken this one's place
         self._next_decision = None
         now = self._events.now
-        compute_free_at = max(now, self._believed_end) if self._computing else now
+        compute_free_at, downlink_free_at = now, self._downlink_free_at
+        if self._computing:
+            compute_free_at = max(now, self._believed_end)
+            downlink_free_at = max(compute_free_at, downlink_free_at) + self._node.downlink_seconds
         self._log.num_decisions += 1
         batch = self._scheduler.decide(
             now,
             compute_free_at,
-            self._downlink_free_at,
+            downlink_free_at,
             longest_batch_seconds=self._protocol.longest_batch_seconds,
         )
         if batch is None:

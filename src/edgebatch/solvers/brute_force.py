@@ -17,7 +17,7 @@ from edgebatch.solvers.base import (
     require_own_batch,
     trivial_bound,
 )
-from edgebatch.solvers.tree import Partial, Tree, is_feasible, trees
+from edgebatch.solvers.tree import Partial, Tree, is_feasible, latency_seconds, trees
 
 
 @dataclass(slots=True)
@@ -33,9 +33,7 @@ class _Best:
             return
         selected = partial.selected(tree)
         objective = math.fsum(tree.problem.requests.value[selected].tolist())
-        padded = tree.padded_seconds(partial.count, partial.longest_output)
-        seconds = partial.seconds if padded is None else padded
-        latency = tree.cost.fixed_seconds(partial.longest_output) + seconds
+        latency = latency_seconds(tree, partial)
         if (objective, -latency) > (self.objective, -self.latency_seconds):
             self.objective, self.latency_seconds = objective, latency
             self.selected, self.precision = tuple(selected), tree.cost.precision.name

@@ -13,11 +13,12 @@ by its cheapest conceivable completion:
 
 The r cheapest themselves are tried as a completion: if they are feasible, z is reached. Every
 batch of a tree keeps to its budgets when a member is dropped, so the first z reached from above
-is the optimum.
+is the optimum. Of largest batches the quickest that the roots propose is taken.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -37,7 +38,7 @@ from edgebatch.solvers.base import (
     trivial_bound,
 )
 from edgebatch.solvers.lists import Greedy, Sjf
-from edgebatch.solvers.tree import Partial, Tree, is_feasible, trees
+from edgebatch.solvers.tree import Partial, Tree, is_feasible, latency_seconds, trees
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class _Search:
 
     Attributes:
         most: no batch is larger than this; None until the roots have been looked at.
+        latency: T(S, q) of the best found.
     """
 
     problem: Problem
@@ -87,13 +89,18 @@ class _Search:
     selected: tuple[int, ...] = ()
     precision: str | None = None
     most: int | None = None
+    latency: float = math.inf
+    _trees: list[Tree] = field(init=False)
     _open: list[tuple[int, Tree]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._trees = list(trees(self.problem, batch_costs(self.problem), by_value=False))
 
     def run(self) -> None:
         """Search until the best found is proven best, or the limit is hit."""
         try:
             self._look_at_roots()
-            self.most = max((size for size, _ in self._open), default=len(self.selected))
+            self.most = max(len(self.selected), *(size for size, _ in self._open), 0)
             if self.most > len(self.selected):
                 self._propose_smaller()
             while self.most > len(self.selected):
@@ -101,14 +108,13 @@ class _Search:
                     self._reaches(tree, self.most) for size, tree in self._open if size >= self.most
                 ):
                     self.most -= 1
+            self._prefer_quicker()
         except LimitReachedError:
             pass
-        else:
-            self.most = len(self.selected)
 
     def _look_at_roots(self) -> None:
         """Keep the trees whose root is not cut for a larger batch than the best found."""
-        for tree in trees(self.problem, batch_costs(self.problem), by_value=False):
+        for tree in self._trees:
             size = self._largest_open_size(tree)
             if size > len(self.selected):
                 self._open.append((size, tree))
@@ -134,6 +140,7 @@ class _Search:
             result = solver.solve(self.problem)
             if len(result.selected) > len(self.selected):
                 self.selected, self.precision = result.selected, result.precision
+                self.latency = math.inf
         for size, tree in self._open:
             high = size - 1
             while high > len(self.selected):
@@ -164,10 +171,23 @@ class _Search:
         for positions in completion.proposals():
             completed = partial.take(tree, positions)
             if is_feasible(tree, completed):
-                self.selected = tuple(completed.selected(tree))
-                self.precision = tree.cost.precision.name
+                self._offer(tree, completed)
                 break
         return True
+
+    def _offer(self, tree: Tree, completed: Partial) -> None:
+        """Remember a batch if it is larger than the best, or as large and quicker."""
+        latency = latency_seconds(tree, completed)
+        if (completed.count, -latency) > (len(self.selected), -self.latency):
+            self.selected, self.latency = tuple(completed.selected(tree)), latency
+            self.precision = tree.cost.precision.name
+
+    def _prefer_quicker(self) -> None:
+        """Ask every tree once more for a batch of the best size, which may take less time."""
+        if self.selected:
+            for tree in self._trees:
+                if len(tree.members) >= len(self.selected):
+                    self._visit(tree, 0, Partial(), len(self.selected))
 
 
 def _branches(
@@ -199,7 +219,7 @@ class _Completion:
             if len(self.eligible) < self.needed:
                 return False
             least_seconds = self._least_seconds()
-            if least_seconds > self.partial.tightest_seconds:
+            if math.isinf(least_seconds) or least_seconds > self.partial.tightest_seconds:
                 return False
             in_time = self.start + np.flatnonzero(deadlines >= least_seconds)
             if len(in_time) == len(self.eligible):
@@ -266,7 +286,9 @@ class _Completion:
         uses = tree.uses[:, self.eligible]
         for row in uses:
             yield self._cheapest(row)
-        yield self._cheapest(uses[-1] / uses[-1].sum() + seconds / seconds.sum())
+        total_use = float(uses[-1].sum())
+        if total_use > 0.0:
+            yield self._cheapest(uses[-1] / total_use + seconds / seconds.sum())
 
     def _cheapest(self, costs: FloatArray) -> IntArray:
         age = self.tree.members[self.eligible]

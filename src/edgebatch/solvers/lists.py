@@ -6,6 +6,7 @@ beaten for having been given the wrong one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -68,78 +69,35 @@ def by_scarcity(problem: Problem, cost: BatchCost, candidates: IntArray) -> Floa
     return scarcest / requests.value[candidates]
 
 
-@dataclass(frozen=True)
-class _ListSolver:
-    """Fills a batch in a fixed order, up to a cap that each kind sets in its own way."""
+Fill = Callable[[Problem, BatchCost, IntArray, Effort], Filling]
+"""Fills a batch in one precision from those who could be served alone in it."""
 
-    name: ClassVar[str]
-    order: ClassVar[Order]
-    stops_at_misfit: ClassVar[bool] = True
 
-    def solve(self, problem: Problem, stop: Stop = Stop()) -> Result:
-        """Return the batch filled in order; see :class:`edgebatch.solvers.base.Solver`."""
-        require_own_batch(problem, self.name)
-        require_hostable(problem.node, problem.model, problem.precisions)
-        effort = Effort(stop)
-        best: Filling | None = None
-        precision = None
+def best_filling(problem: Problem, solver: str, stop: Stop, fill: Fill) -> Result:
+    """Return the batch worth most of those filled in each precision; ties to the quicker one."""
+    require_own_batch(problem, solver)
+    require_hostable(problem.node, problem.model, problem.precisions)
+    effort = Effort(stop)
+    best: Filling | None = None
+    precision = None
+    try:
         for cost in batch_costs(problem):
-            filling = Filling(problem, cost)
-            in_time = self._fill(problem, cost, filling, effort)
+            candidates = np.flatnonzero(servable_alone(problem, cost))
+            if len(candidates) == 0:
+                continue
+            filling = fill(problem, cost, candidates, effort)
             if best is None or _worth(problem, filling) > _worth(problem, best):
                 best, precision = filling, cost.precision.name
-            if not in_time:
-                break
-        return make_result(
-            problem,
-            self.name,
-            effort,
-            selected=best.members if best else (),
-            precision=precision,
-            bound=trivial_bound(problem),
-        )
-
-    def _fill(self, problem: Problem, cost: BatchCost, filling: Filling, effort: Effort) -> bool:
-        """Fill a batch; return False if the search limit ended it early."""
-        candidates = np.flatnonzero(servable_alone(problem, cost))
-        if len(candidates) == 0:
-            return True
-        keys = type(self).order(problem, cost, candidates)
-        cap = self._cap(problem, cost, candidates)
-        try:
-            for index in candidates[np.lexsort((candidates, keys))].tolist():
-                if len(filling.members) >= cap:
-                    break
-                effort.visit()
-                if filling.refusal(index) is None:
-                    filling.add(index)
-                elif self.stops_at_misfit:
-                    break
-        except LimitReachedError:
-            return False
-        return True
-
-    def _cap(self, problem: Problem, cost: BatchCost, candidates: IntArray) -> int:
-        """Return the most requests that a batch may hold."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class _CappedListSolver(_ListSolver):
-    """A list solver whose cap is a knob.
-
-    Attributes:
-        batch_cap: most requests in a batch; None leaves it to the budgets.
-    """
-
-    batch_cap: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.batch_cap is not None and self.batch_cap < 1:
-            raise InputError("batch_cap", f"must be at least 1, got {self.batch_cap}")
-
-    def _cap(self, problem: Problem, cost: BatchCost, candidates: IntArray) -> int:
-        return self.batch_cap or len(candidates)
+    except LimitReachedError:
+        pass
+    return make_result(
+        problem,
+        solver,
+        effort,
+        selected=best.members if best else (),
+        precision=precision,
+        bound=trivial_bound(problem),
+    )
 
 
 def _worth(problem: Problem, filling: Filling) -> tuple[float, float]:
@@ -147,28 +105,94 @@ def _worth(problem: Problem, filling: Filling) -> tuple[float, float]:
     return value, -filling.latency_seconds
 
 
-class Fcfs(_CappedListSolver):
+def _fill_in_order(
+    problem: Problem,
+    cost: BatchCost,
+    order: IntArray,
+    effort: Effort,
+    *,
+    cap: float,
+    stops_at_misfit: bool = True,
+) -> Filling:
+    """Fill a batch in order; a search limit ends it early."""
+    filling = Filling(problem, cost)
+    for index in order.tolist():
+        if len(filling.members) >= cap:
+            break
+        try:
+            effort.visit()
+        except LimitReachedError:
+            break
+        if filling.refusal(index) is None:
+            filling.add(index)
+        elif stops_at_misfit:
+            break
+    return filling
+
+
+def require_batch_cap(batch_cap: int | None) -> None:
+    """Raise InputError unless the cap is None or at least 1."""
+    if batch_cap is not None and batch_cap < 1:
+        raise InputError("batch_cap", f"must be at least 1, got {batch_cap}")
+
+
+@dataclass(frozen=True)
+class _ListSolver:
+    """Fills a batch in a fixed order.
+
+    Attributes:
+        batch_cap: most requests in a batch; None leaves it to the budgets.
+    """
+
+    name: ClassVar[str]
+    order: ClassVar[Order]
+    stops_at_misfit: ClassVar[bool] = True
+
+    batch_cap: int | None = None
+
+    def __post_init__(self) -> None:
+        require_batch_cap(self.batch_cap)
+
+    def solve(self, problem: Problem, stop: Stop = Stop()) -> Result:
+        """Return the batch filled in order; see :class:`edgebatch.solvers.base.Solver`."""
+        return best_filling(problem, self.name, stop, self._fill)
+
+    def _fill(
+        self, problem: Problem, cost: BatchCost, candidates: IntArray, effort: Effort
+    ) -> Filling:
+        keys = type(self).order(problem, cost, candidates)
+        return _fill_in_order(
+            problem,
+            cost,
+            candidates[np.lexsort((candidates, keys))],
+            effort,
+            cap=self.batch_cap or math.inf,
+            stops_at_misfit=self.stops_at_misfit,
+        )
+
+
+class Fcfs(_ListSolver):
     """First come first served."""
 
     name: ClassVar[str] = "fcfs"
     order: ClassVar[Order] = by_age
 
 
-class Edf(_CappedListSolver):
+class Edf(_ListSolver):
     """Earliest deadline first."""
 
     name: ClassVar[str] = "edf"
     order: ClassVar[Order] = by_deadline
 
 
-class Sjf(_CappedListSolver):
+class Sjf(_ListSolver):
     """Shortest job first."""
 
     name: ClassVar[str] = "sjf"
     order: ClassVar[Order] = by_duration
 
 
-class Greedy(_CappedListSolver):
+class Greedy(_ListSolver):
     """Least use of the scarcest budget per value first; passes over what does not fit."""
 
     name: ClassVar[str] = "greedy"
@@ -176,39 +200,97 @@ class Greedy(_CappedListSolver):
     stops_at_misfit: ClassVar[bool] = False
 
 
-class NoBatching(_ListSolver):
+@dataclass(frozen=True)
+class NoBatching:
     """One request at a time, first come first served (NoB)."""
 
     name: ClassVar[str] = "none"
-    order: ClassVar[Order] = by_age
 
-    def _cap(self, problem: Problem, cost: BatchCost, candidates: IntArray) -> int:
-        return 1
+    def solve(self, problem: Problem, stop: Stop = Stop()) -> Result:
+        """Return the oldest request; see :class:`edgebatch.solvers.base.Solver`."""
+        return best_filling(problem, self.name, stop, self._fill)
+
+    def _fill(
+        self, problem: Problem, cost: BatchCost, candidates: IntArray, effort: Effort
+    ) -> Filling:
+        return _fill_in_order(problem, cost, candidates, effort, cap=1)
 
 
-class StaticBatching(_CappedListSolver):
-    """First come first served in batches of a fixed size (StB).
+@dataclass(frozen=True)
+class StaticBatching:
+    """First come first served in batches of a fixed size, sized for the worst case (StB).
 
-    Unless ``batch_cap`` is set, the size is for the worst case: as many requests as fit the memory
-    and the median deadline if each were as long as the longest prompt and the longest output
-    waiting, and at least one.
+    What a server does that is built for one shape: a batch of k is taken to last as long, and to
+    need as much memory, as if each of its members had the longest prompt and the longest output
+    waiting. The largest k up to the fixed size is served for which k requests can wait that long;
+    the oldest such k are chosen. Where that leaves no two, the oldest is served alone.
+
+    Attributes:
+        batch_cap: the fixed size; None for as many as fit the memory and the median deadline in
+            the worst case, and at least one.
     """
 
     name: ClassVar[str] = "static"
-    order: ClassVar[Order] = by_age
 
-    def _cap(self, problem: Problem, cost: BatchCost, candidates: IntArray) -> int:
-        return self.batch_cap or worst_case_batch(problem, cost, candidates)
+    batch_cap: int | None = None
+
+    def __post_init__(self) -> None:
+        require_batch_cap(self.batch_cap)
+
+    def solve(self, problem: Problem, stop: Stop = Stop()) -> Result:
+        """Return the oldest who can wait; see :class:`edgebatch.solvers.base.Solver`."""
+        return best_filling(problem, self.name, stop, self._fill)
+
+    def _fill(
+        self, problem: Problem, cost: BatchCost, candidates: IntArray, effort: Effort
+    ) -> Filling:
+        worst = _WorstCase(problem, cost, candidates)
+        size = min(self.batch_cap or worst.usual_size(), worst.most_in_memory(), len(candidates))
+        for count in range(size, 1, -1):
+            effort.visit()
+            patient = worst.can_wait_for(count)
+            if len(patient) >= count:
+                return _fill_in_order(problem, cost, patient, effort, cap=count)
+        return _fill_in_order(problem, cost, candidates, effort, cap=1)
 
 
-def worst_case_batch(problem: Problem, cost: BatchCost, candidates: IntArray) -> int:
-    """Return how many requests fit for certain at the longest lengths and the median deadline."""
-    requests, node = problem.requests, problem.node
-    prompt = float(requests.prompt_tokens[candidates].max())
-    output = float(requests.output_tokens[candidates].max())
-    free_bytes = node.memory_bytes - hosted_bytes(node, problem.model, problem.precisions)
-    by_memory = free_bytes / cost.kv_bytes(prompt, output)
-    deadline = float(np.median(requests.deadline_seconds[candidates]))
-    free_seconds = deadline - node.radio_seconds - cost.fixed_seconds(output)
-    by_time = free_seconds / cost.member_seconds(prompt, output)
-    return max(1, int(min(by_memory, by_time, len(candidates))))
+@dataclass(frozen=True, slots=True)
+class _WorstCase:
+    """Batches in which everyone is as long as the longest prompt and output waiting."""
+
+    problem: Problem
+    cost: BatchCost
+    candidates: IntArray
+
+    def _longest(self) -> tuple[float, float]:
+        requests = self.problem.requests
+        return (
+            float(requests.prompt_tokens[self.candidates].max()),
+            float(requests.output_tokens[self.candidates].max()),
+        )
+
+    def _seconds(self, count: int) -> float:
+        prompt, output = self._longest()
+        seconds = self.cost.fixed_seconds(output) + count * self.cost.member_seconds(prompt, output)
+        return self.problem.node.radio_seconds + seconds
+
+    def most_in_memory(self) -> int:
+        """Return how many fit the memory, at least one: each candidate fits alone."""
+        problem = self.problem
+        free_bytes = problem.node.memory_bytes - hosted_bytes(
+            problem.node, problem.model, problem.precisions
+        )
+        return max(1, int(free_bytes / self.cost.kv_bytes(*self._longest())))
+
+    def usual_size(self) -> int:
+        """Return how many end within the median deadline, at least one."""
+        deadline = float(np.median(self.problem.requests.deadline_seconds[self.candidates]))
+        if math.isinf(deadline):
+            return len(self.candidates)
+        each = self.cost.member_seconds(*self._longest())
+        return max(1, int((deadline - self._seconds(0)) / each))
+
+    def can_wait_for(self, count: int) -> IntArray:
+        """Return the candidates whose deadline comes after a batch of ``count``, oldest first."""
+        deadlines = self.problem.requests.deadline_seconds[self.candidates]
+        return self.candidates[deadlines >= self._seconds(count)]

@@ -173,14 +173,21 @@ class Partial:
         return found
 
 
-def is_feasible(tree: Tree, partial: Partial) -> bool:
-    """Return whether the members taken can be served as a batch of the tree's padding."""
+def latency_seconds(tree: Tree, partial: Partial) -> float:
+    """Return T(S, q) of the members taken; infinite if padding overfills the cache; 0 for none."""
     if partial.count == 0:
-        return True
+        return 0.0
     padded = tree.padded_seconds(partial.count, partial.longest_output)
     seconds = partial.seconds if padded is None else padded
-    in_time = tree.cost.fixed_seconds(partial.longest_output) + seconds <= partial.tightest_seconds
-    return in_time and bool(np.all(partial.uses <= 1.0))
+    return tree.cost.fixed_seconds(partial.longest_output) + seconds
+
+
+def is_feasible(tree: Tree, partial: Partial) -> bool:
+    """Return whether the members taken can be served as a batch of the tree's padding."""
+    latency = latency_seconds(tree, partial)
+    if math.isinf(latency):
+        return False  # more than the cache holds, which no deadline excuses
+    return latency <= partial.tightest_seconds and bool(np.all(partial.uses <= 1.0))
 
 
 def trees(problem: Problem, costs: Sequence[BatchCost], *, by_value: bool) -> Iterator[Tree]:

@@ -1,0 +1,90 @@
+"""From a scenario's sections to what is hosted where."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from edgebatch.errors import InputError
+from edgebatch.presets import (
+    CostForm,
+    device_preset,
+    model_preset,
+    precision_preset,
+)
+from edgebatch.problem import Batching, Model, Node, Precision
+from edgebatch.radio import Channel, RadioScenario, radio_scenario
+from edgebatch.scheduling import Hosting
+
+_OF_DEVICES = ("count", "efficiency", "bandwidth_efficiency", "roofline")
+_EXPLICIT = ("memory_bytes", "flops", "memory_bandwidth")
+
+
+def build_node(section: dict[str, Any]) -> Node:
+    """Return the node of a checked ``[node]`` section.
+
+    Explicit ``memory_bytes``, ``flops`` and ``memory_bandwidth`` are those of the whole node and
+    outweigh the device's.
+    """
+    given = dict(section)
+    name = given.pop("device", None)
+    if name is None:
+        for key in _OF_DEVICES:
+            if key in given:
+                raise InputError(f"node.{key}", "only goes with node.device")
+        for key in ("memory_bytes", "flops"):
+            if key not in given:
+                raise InputError(f"node.{key}", "is missing; give it or node.device")
+        return Node(**given)
+    explicit = {key: given.pop(key) for key in _EXPLICIT if key in given}
+    return device_preset(name, "node.device").node(**given).replace(**explicit)
+
+
+def build_model(section: dict[str, Any]) -> Model:
+    """Return the model of a checked ``[model]`` section."""
+    given = dict(section)
+    name, parameters = given.pop("name", None), given.pop("parameters", "total")
+    if name is None:
+        for key in ("layers", "hidden_size", "ffn_size", "heads"):
+            if key not in given:
+                raise InputError(f"model.{key}", "is missing; give it or model.name")
+        model = Model(**given)
+    elif given:
+        raise InputError(f"model.{next(iter(given))}", "must not stand beside model.name")
+    else:
+        model = model_preset(name, "model.name").model
+    if parameters == "published":
+        return model.replace(parameters=model.published_parameters)
+    return model if parameters == "total" else model.replace(parameters=parameters)
+
+
+def build_precisions(section: dict[str, Any], model_name: str | None) -> tuple[Precision, ...]:
+    """Return the precisions of a checked ``[precisions]`` section, named ones first."""
+    form = cast("CostForm", section.get("form", "roofline"))
+    named = [
+        precision_preset(name, f"precisions.hosted[{position}]").precision(model_name, form)
+        for position, name in enumerate(section.get("hosted", []))
+    ]
+    custom = [Precision(**entry) for entry in section.get("custom", [])]
+    if not named + custom:
+        raise InputError("precisions.hosted", "must name at least one precision")
+    return (*named, *custom)
+
+
+def build_hosting(document: dict[str, Any]) -> Hosting:
+    """Return node, model, precisions and batching mode of a checked scenario."""
+    model = build_model(document["model"])
+    return Hosting(
+        node=build_node(document["node"]),
+        model=model,
+        precisions=build_precisions(document["precisions"], document["model"].get("name")),
+        batching=document.get("scheduler", {}).get("batching", Batching.RAGGED),
+    )
+
+
+def build_channel(section: dict[str, Any] | None, seed: int) -> Channel | None:
+    """Return the channel of a checked ``[radio]`` section; None if there is no such section."""
+    if section is None:
+        return None
+    changes = dict(section)
+    base: RadioScenario = radio_scenario(changes.pop("scenario", "umi"))
+    return Channel(base.replace(**changes), seed)

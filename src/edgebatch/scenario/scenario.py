@@ -1,0 +1,150 @@
+"""A scenario: everything that a run depends on but the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from edgebatch.cost import require_hostable
+from edgebatch.radio import Channel
+from edgebatch.scenario.document import overridden, read_document
+from edgebatch.scenario.hosting import build_channel, build_hosting
+from edgebatch.scenario.policy import CONTINUOUS, Policy
+from edgebatch.scenario.schema import ScenarioDocument
+from edgebatch.scenario.workload import build_workload
+from edgebatch.scheduling import ContinuousScheduler, EpochScheduler, Hosting, JoinRules
+from edgebatch.schema import validated
+from edgebatch.simulation import (
+    ContinuousSimulation,
+    EpochProtocol,
+    EpochSimulation,
+    Reality,
+    RunLog,
+)
+from edgebatch.solvers import Stop
+from edgebatch.solvers.registry import make_solver
+from edgebatch.workload import Workload
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A checked scenario document and what it stands for.
+
+    Attributes:
+        document: the document, defaults not filled in; plain data, so it travels to other
+            processes.
+
+    Raises:
+        InputError: with the path of the first offending key.
+        CannotHostError: the weights do not fit.
+    """
+
+    document: dict[str, Any]
+    _checked: dict[str, Any] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        checked = validated(self.document, ScenarioDocument).model_dump(exclude_unset=True)
+        object.__setattr__(self, "_checked", checked)
+        hosting = self.hosting
+        require_hostable(hosting.node, hosting.model, hosting.precisions)
+
+    @classmethod
+    def load(cls, source: str, settings: Sequence[str] = ()) -> Scenario:
+        """Return a scenario from a file, or a built-in one by name, with keys overridden.
+
+        Args:
+            source: path of a TOML file, or one of :func:`builtin_names`.
+            settings: such as ``workload.rate_per_second=2``.
+        """
+        return cls(overridden(read_document(source), settings))
+
+    def with_settings(self, *settings: str) -> Scenario:
+        """Return a copy with keys overridden."""
+        return Scenario(overridden(self.document, settings))
+
+    def section(self, name: str) -> dict[str, Any]:
+        """Return a section of the checked document, empty if it is not there."""
+        section: dict[str, Any] = self._checked.get(name, {})
+        return section
+
+    @property
+    def seed(self) -> int:
+        """Seed of everything random."""
+        return int(self._checked.get("seed", 0))
+
+    @cached_property
+    def hosting(self) -> Hosting:
+        """What is hosted where."""
+        return build_hosting(self._checked)
+
+    @cached_property
+    def workload(self) -> Workload:
+        """Who arrives."""
+        return build_workload(self.section("workload"), self.seed)
+
+    @cached_property
+    def channel(self) -> Channel | None:
+        """The radio links of the workload's users; None if the radio is no bottleneck."""
+        return build_channel(self._checked.get("radio"), self.seed)
+
+    @property
+    def reality(self) -> Reality:
+        """How true times differ from believed ones."""
+        return Reality(**self.section("reality"), seed=self.seed)
+
+    @property
+    def stop(self) -> Stop:
+        """Limits of each decision."""
+        section = self.section("scheduler")
+        return Stop(
+            time_limit_seconds=section.get("time_limit_seconds"),
+            node_limit=section.get("node_limit"),
+        )
+
+    def run(
+        self,
+        policy: Policy,
+        workload: Workload | None = None,
+        on_arrival: Callable[[], None] | None = None,
+    ) -> RunLog:
+        """Simulate the scenario under one policy.
+
+        Args:
+            policy: who decides.
+            workload: who arrives, if not the scenario's own workload.
+            on_arrival: called at each arrival, for showing progress.
+        """
+        arriving = self.workload if workload is None else workload
+        if policy.is_continuous:
+            return self._run_continuous(policy, arriving, on_arrival)
+        section = self.section("scheduler")
+        scheduler = EpochScheduler(
+            self.hosting,
+            make_solver(policy.name, batch_cap=policy.batch_cap),
+            stop=self.stop,
+            channel=self.channel,
+            queue_limit=section.get("queue_limit"),
+        )
+        protocol = EpochProtocol(
+            pipelined=section.get("pipelined", True),
+            epoch_seconds=section.get("epoch_seconds"),
+            longest_batch_seconds=policy.longest_batch_seconds
+            or section.get("longest_batch_seconds"),
+        )
+        return EpochSimulation(scheduler, arriving, protocol, self.reality).run(on_arrival)
+
+    def _run_continuous(
+        self, policy: Policy, workload: Workload, on_arrival: Callable[[], None] | None
+    ) -> RunLog:
+        rules = JoinRules(
+            order=CONTINUOUS[policy.name],
+            batch_cap=policy.batch_cap,
+            expire=bool(policy.expire),
+            precision=policy.precision,
+        )
+        scheduler = ContinuousScheduler(
+            self.hosting, rules, queue_limit=self.section("scheduler").get("queue_limit")
+        )
+        return ContinuousSimulation(scheduler, workload, self.reality).run(on_arrival)
