@@ -6,6 +6,7 @@ GIGA = 1e9
 TERA = 1e12
 MEGA = 1e6
 MILLI = 1e-3
+MICRO = 1e-6
 
 RELATIVE_TOLERANCE = 1e-9
 """Comparisons of a use with its budget allow this much (formulation §5)."""

@@ -15,7 +15,16 @@ from typing import Annotated, NoReturn
 import typer
 
 from edgebatch import __version__
-from edgebatch.cli import devices, models, precisions, solve, trace
+from edgebatch.cli import (
+    compare,
+    devices,
+    models,
+    precisions,
+    scenario,
+    simulate,
+    solve,
+    trace,
+)
 from edgebatch.errors import EdgebatchError
 
 EXIT_OK = 0
@@ -40,6 +49,9 @@ def _register(name: str, command: Callable[..., None], examples: str) -> None:
     app.command(name, help=explained, epilog=f"Examples:\n\n{examples}")(command)
 
 
+_register("compare", compare.command, compare.EXAMPLES)
+_register("simulate", simulate.command, simulate.EXAMPLES)
+_register("scenario", scenario.command, scenario.EXAMPLES)
 _register("solve", solve.command, solve.EXAMPLES)
 _register("models", models.command, models.EXAMPLES)
 _register("devices", devices.command, devices.EXAMPLES)

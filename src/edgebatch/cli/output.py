@@ -57,6 +57,15 @@ def _console(stream: TextIO) -> Console:
     )
 
 
+def write_json_atomically(path: Path, value: object) -> None:
+    """Write ``value`` to ``path`` as one JSON document, whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    write_text_atomically(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
 def write_text_atomically(path: Path, text: str) -> None:
     """Write ``text`` to ``path`` as UTF-8, so that the file is there whole or not at all.
 

@@ -21,10 +21,12 @@ class Column:
     Attributes:
         heading: what stands above it.
         numeric: whether its cells are numbers: flush right and never broken.
+        whole: whether its cells, though no numbers, are never broken either.
     """
 
     heading: str
     numeric: bool = True
+    whole: bool = False
 
 
 def make_table(
@@ -45,7 +47,7 @@ def make_table(
         table.add_column(
             column.heading,
             justify="right" if column.numeric else "left",
-            no_wrap=column.numeric,
+            no_wrap=column.numeric or column.whole,
             overflow="fold",
         )
     for row in rows:

@@ -108,7 +108,9 @@ class ContinuousScheduler:
         self.precision = hosting.precisions.index(precision)
         self.cost = BatchCost(hosting.node, hosting.model, precision)
         self.ledger = Ledger()
-        fastest = FastestAnswer(hosting.node, hosting.model, (precision,))
+        # a joiner's prompt is at the node already, and the batch that it joins has begun
+        joined = hosting.node.replace(uplink_seconds=0.0, batch_overhead_seconds=0.0)
+        fastest = FastestAnswer(joined, hosting.model, (precision,))
         self.queue = WaitingQueue(
             fastest, self.ledger, queue_limit=queue_limit, expire=rules.expire
         )
@@ -127,7 +129,17 @@ class ContinuousScheduler:
         if waiting is None:
             return False
         heapq.heappush(self._line, (self._order(waiting, self.cost), arrival.number, waiting))
-        return self._line[0][2] is waiting and self.refusal(waiting) is None
+        return self.someone_can_join()
+
+    def expire(self, now: float) -> bool:
+        """Expire who is too late; return whether someone behind them could join now."""
+        self.queue.expire(now)
+        return self.someone_can_join()
+
+    def someone_can_join(self) -> bool:
+        """Return whether the next in line could join now."""
+        head = self._head()
+        return head is not None and self.refusal(head) is None
 
     def refusal(self, waiting: Waiting) -> Budget | None:
         """Return what keeps a request from joining now: the cap counts as latency."""

@@ -145,14 +145,18 @@ class ContinuousSimulation:
         self._record(join, joining, joined_at, believed, num_waiting)
 
     def _decode(self) -> None:
-        """Decode until the next member ends or an arrival can join, whichever comes first."""
+        """Decode until the next member ends or someone can join, whichever comes first."""
         steps = self._running[0].last_step - self._step
         factor = self._factors.next()
         end = self._now + self._stretch_seconds(steps) * factor
-        while self._next_at < end:
-            arrived_at = self._next_at
-            if self._take_arrival():
-                steps = self._steps_until((arrived_at - self._now) / factor, steps)
+        queue = self._scheduler.queue
+        while (changed_at := min(self._next_at, queue.next_expiry_seconds())) < end:
+            if changed_at == self._next_at:
+                can_join = self._take_arrival()
+            else:  # an expiry may leave the head of the line to someone who fits
+                can_join = self._scheduler.expire(math.nextafter(changed_at, math.inf))
+            if can_join:
+                steps = self._steps_until((changed_at - self._now) / factor, steps)
                 end = self._now + self._stretch_seconds(steps) * factor
                 break
         self._pass_time(end)

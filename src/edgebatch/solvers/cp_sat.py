@@ -59,6 +59,9 @@ def _maximise(knapsack: Knapsack, at_least: float, limit: Stop) -> Outcome:
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 1
+    # with large coefficients the presolve of 9.15 loses optima (google/or-tools issue 5293), and on
+    # knapsacks it costs more than it saves
+    solver.parameters.cp_model_presolve = False
     if limit.time_limit_seconds is not None:
         solver.parameters.max_time_in_seconds = limit.time_limit_seconds
     if limit.node_limit is not None:

@@ -1,0 +1,71 @@
+"""A run as a Chrome trace, for chrome://tracing and Perfetto."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from edgebatch.simulation import RunLog
+from edgebatch.units import MICRO
+
+_NODE, _QUEUE = 1, 2
+
+
+def chrome_trace(log: RunLog) -> dict[str, Any]:
+    """Return the trace: computing of every batch, and how many requests wait and run.
+
+    Times are in microseconds, as the format wants them.
+    """
+    events = [
+        {"ph": "M", "pid": 1, "tid": _NODE, "name": "thread_name", "args": {"name": "compute"}},
+        {"ph": "M", "pid": 1, "tid": _QUEUE, "name": "thread_name", "args": {"name": "before"}},
+        *_batches(log),
+        *_counter(log, "waiting", "arrival_seconds", "decided_at_seconds"),
+        *_counter(log, "running", "decided_at_seconds", "last_token_at_seconds"),
+    ]
+    return {"displayTimeUnit": "ms", "traceEvents": events}
+
+
+def _batches(log: RunLog) -> Iterator[dict[str, Any]]:
+    for batch in log.batches:
+        name = f"batch {batch.number}: {batch.size} in {log.precisions[batch.precision]}"
+        arguments = {
+            "size": batch.size,
+            "running": batch.running,
+            "waiting": batch.num_waiting,
+            "believed_seconds": batch.believed_seconds,
+            "memory_use": batch.memory_use,
+            "binding": None if batch.binding is None else batch.binding.value,
+            "nodes": batch.nodes,
+        }
+        yield _span(
+            _QUEUE, f"uplink {batch.number}", batch.decided_at_seconds, batch.started_at_seconds
+        )
+        yield _span(_NODE, name, batch.started_at_seconds, batch.ended_at_seconds) | {
+            "args": arguments
+        }
+
+
+def _span(thread: int, name: str, start_seconds: float, end_seconds: float) -> dict[str, Any]:
+    return {
+        "ph": "X",
+        "pid": 1,
+        "tid": thread,
+        "name": name,
+        "ts": start_seconds / MICRO,
+        "dur": (end_seconds - start_seconds) / MICRO,
+    }
+
+
+def _counter(log: RunLog, name: str, begin: str, end: str) -> Iterator[dict[str, Any]]:
+    """Yield how many requests are between two instants of theirs, at every change."""
+    begins, ends = log.ledger.column(begin), log.ledger.column(end)
+    both = np.isfinite(begins) & np.isfinite(ends)
+    times = np.concatenate((begins[both], ends[both]))
+    changes = np.concatenate((np.ones(both.sum()), -np.ones(both.sum())))
+    order = np.lexsort((-changes, times))
+    counts = np.cumsum(changes[order])
+    for at, count in zip(times[order].tolist(), counts.tolist(), strict=True):
+        yield {"ph": "C", "pid": 1, "name": name, "ts": at / MICRO, "args": {name: int(count)}}

@@ -1,0 +1,108 @@
+"""A comparison as tables that fit a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import fmean
+
+from rich.table import Table
+
+from edgebatch.comparison import Comparison, Run
+from edgebatch.reporting.tables import Column, make_table
+
+
+def load_table(comparison: Comparison) -> Table:
+    """Return served-in-time per second and per cent, a row a policy and a column a load."""
+    rates = comparison.rates()
+    headings = []
+    for rate in rates:
+        load = comparison.of(comparison.policies()[0], rate)[0].load
+        headings.append(f"{rate:.3g}/s" if load is None else f"{load:g}×\n{rate:.3g}/s")
+    rows = [
+        (policy, *(_share_and_rate(comparison.of(policy, rate)) for rate in rates))
+        for policy in comparison.policies()
+    ]
+    caption = "per cent of all requests, and requests per second, that were served in time"
+    if comparison.capacity_per_second is not None:
+        caption += f"; 1× is {comparison.capacity_per_second:.3g} requests/s"
+    columns = [Column("Policy", numeric=False), *(Column(heading) for heading in headings)]
+    return make_table(columns, rows, caption=caption)
+
+
+def _share_and_rate(runs: Sequence[Run]) -> str:
+    share = 100.0 * _mean(runs, lambda run: run.summary["attainment"])
+    rate = _mean(runs, lambda run: run.summary["throughput_per_second"])
+    return f"{share:.1f}%\n{rate:.3g}/s"
+
+
+def detail_table(comparison: Comparison, rate_per_second: float) -> Table:
+    """Return outcomes, latency and use of every policy at one load."""
+    rows = []
+    for policy in comparison.policies():
+        runs = comparison.of(policy, rate_per_second)
+        rows.append(
+            (
+                policy.replace(":", ":\n").replace(",", ",\n"),
+                *(
+                    f"{100.0 * _mean(runs, _part(outcome)):.1f}"
+                    for outcome in ("in_time", "late", "rejected", "expired")
+                ),
+                _latency(runs),
+                f"{_mean(runs, lambda run: run.summary['use']['running_mean']):.1f}",
+                f"{100.0 * _mean(runs, lambda run: run.summary['use']['compute']):.0f}",
+                f"{100.0 * max(run.summary['use']['memory_peak'] for run in runs):.0f}",
+                _binding(runs),
+            )
+        )
+    columns = [
+        Column("Policy", numeric=False),
+        Column("In\ntime"),
+        Column("Late"),
+        Column("Re-\njected"),
+        Column("Ex-\npired"),
+        Column("p95\ns"),
+        Column("Runs"),
+        Column("Busy"),
+        Column("Mem."),
+        Column("Binds", numeric=False, whole=True),
+    ]
+    caption = (
+        "per cent of requests by outcome; 95th percentile of the time to the whole answer; "
+        "requests running at once; per cent of time computing and of memory at its peak; "
+        "the budget that kept most candidates out"
+    )
+    return make_table(columns, rows, title=f"At {rate_per_second:.3g} requests/s", caption=caption)
+
+
+def tuning_table(comparison: Comparison) -> Table:
+    """Return which knobs each policy ran with at each load."""
+    rows = [
+        (policy, f"{rate:.3g}/s", comparison.of(policy, rate)[0].knobs.partition(":")[2] or "–")
+        for policy in comparison.policies()
+        for rate in comparison.rates()
+    ]
+    columns = [Column("Policy", numeric=False), Column("Arrivals"), Column("Best knobs", False)]
+    return make_table(columns, rows)
+
+
+def _mean(runs: Sequence[Run], figure: Callable[[Run], float]) -> float:
+    return fmean(figure(run) for run in runs)
+
+
+def _part(outcome: str) -> Callable[[Run], float]:
+    return lambda run: run.summary[outcome] / max(run.summary["requests"], 1)
+
+
+def _latency(runs: Sequence[Run]) -> str:
+    seconds = [run.summary["latencies"]["e2e_seconds"] for run in runs]
+    known = [each["p95"] for each in seconds if each is not None]
+    return f"{fmean(known):.3g}" if known else "–"
+
+
+def _binding(runs: Sequence[Run]) -> str:
+    """Return the budget that kept most candidates out."""
+    counts: dict[str, int] = {}
+    for run in runs:
+        for budget, count in run.summary["use"]["binding"].items():
+            counts[budget] = counts.get(budget, 0) + count
+    return max(counts, key=lambda budget: counts[budget]) if counts else "–"

@@ -1,0 +1,1 @@
+"""Plots, one a module; each draws on axes that it is given."""
