@@ -29,8 +29,9 @@ def problems(
 ) -> Problem:
     """Problems without work in flight; memory, time and spectrum each bind in many of them.
 
-    Compute is chosen so that about a third of the requests fits into a second and deadlines lie
-    around a second. Every third problem or so has a budget that a subset exhausts exactly.
+    All requests together would take 0.4 to 3 seconds of compute, deadlines lie around one second,
+    and memory holds from less than a subset to several of them. In about every third problem a
+    subset meets its deadline exactly.
 
     Args:
         draw: given by Hypothesis.
