@@ -104,6 +104,27 @@ class Channel:
             shannon_bit_per_s(self.scenario.downlink_hz, fading_down * snr_down),
         )
 
+    def luckiest_shares(
+        self,
+        numbers: IntArray,
+        prompt_bits: FloatArray,
+        output_bits: FloatArray,
+        uplink_seconds: float,
+        downlink_seconds: float,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the least shares in a block that fades as favourably as one in a million.
+
+        Arguments as for :meth:`least_shares`. Whoever needs more than the whole band even so will
+        never be served.
+        """
+        snr_up, snr_down = self.mean_snr(numbers)
+        rate_up = shannon_bit_per_s(self.scenario.uplink_hz, _LUCKIEST_GAIN * snr_up)
+        rate_down = shannon_bit_per_s(self.scenario.downlink_hz, _LUCKIEST_GAIN * snr_down)
+        return (
+            _share(prompt_bits, rate_up, uplink_seconds),
+            _share(output_bits, rate_down, downlink_seconds),
+        )
+
     def least_shares(
         self,
         numbers: IntArray,
@@ -131,6 +152,10 @@ class Channel:
             _share(prompt_bits, rate_up, uplink_seconds),
             _share(output_bits, rate_down, downlink_seconds),
         )
+
+
+_LUCKIEST_GAIN = 14.0
+"""A power gain that Rayleigh fading exceeds about once in a million blocks, exp(−14)."""
 
 
 def noise_watts(bandwidth_hz: float, noise_figure_db: float) -> float:

@@ -6,6 +6,7 @@ it is and carries out what it decides.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -16,9 +17,9 @@ from edgebatch.problem import Batching, Model, Node, Precision, Problem, Request
 from edgebatch.problem.checks import FloatArray
 from edgebatch.radio import Channel
 from edgebatch.scheduling.fastest import FastestAnswer
-from edgebatch.scheduling.outcomes import Ledger
+from edgebatch.scheduling.outcomes import Ledger, Reason
 from edgebatch.scheduling.waiting import Waiting, WaitingQueue, served
-from edgebatch.solvers import Filling, Result, Solver, Stop
+from edgebatch.solvers import Fcfs, Filling, Result, Solver, Status, Stop
 from edgebatch.workload import Arrival
 
 
@@ -101,7 +102,25 @@ class EpochScheduler:
 
     def submit(self, arrival: Arrival, now: float) -> Waiting | None:
         """Take a request in; None if it was rejected at once."""
-        return self.queue.submit(arrival, now)
+        hopeless = Reason.RADIO if self._can_never_be_sent(arrival) else Reason.NONE
+        return self.queue.submit(arrival, now, hopeless)
+
+    def _can_never_be_sent(self, arrival: Arrival) -> bool:
+        """Return whether a request would wait forever for a channel good enough to carry it.
+
+        Only asked of those without a deadline: everyone else's ends the waiting.
+        """
+        if self.channel is None or arrival.deadline_seconds < math.inf:
+            return False
+        prompt_bits, output_bits = _bits([arrival], self.channel.scenario.bits_per_token)
+        shares = self.channel.luckiest_shares(
+            np.array([arrival.number]),
+            prompt_bits,
+            output_bits,
+            self.hosting.node.uplink_seconds,
+            self.hosting.node.downlink_seconds,
+        )
+        return any(float(share[0]) > 1.0 for share in shares)
 
     def decide(
         self,
@@ -132,6 +151,8 @@ class EpochScheduler:
         if longest_batch_seconds is not None:
             problem = self._limited(problem, longest_batch_seconds)
         result = self._solver.solve(problem, self._stop)
+        if result.precision is None and result.status is Status.FEASIBLE:
+            result = Fcfs().solve(problem)  # cut short with empty hands: better anyone than nobody
         if result.precision is None:
             return None
         batch = self._batch(problem, candidates, result, now)
@@ -193,17 +214,11 @@ class EpochScheduler:
         if self.channel is None:
             return np.zeros(len(arrivals)), np.zeros(len(arrivals))
         node, scenario = self.hosting.node, self.channel.scenario
-        per_token = scenario.bits_per_token
-        prompt_bits = _column(
-            arrival.prompt_tokens * per_token
-            if arrival.prompt_bits is None
-            else arrival.prompt_bits
-            for arrival in arrivals
-        )
+        prompt_bits, output_bits = _bits(arrivals, scenario.bits_per_token)
         return self.channel.least_shares(
             np.array([arrival.number for arrival in arrivals]),
             prompt_bits,
-            _column(arrival.output_tokens * per_token for arrival in arrivals),
+            output_bits,
             node.uplink_seconds,
             node.downlink_seconds,
             scenario.block(now),
@@ -236,6 +251,17 @@ class EpochScheduler:
 
 def _column(values: Iterable[float]) -> FloatArray:
     return np.fromiter(values, dtype=np.float64)
+
+
+def _bits(arrivals: list[Arrival], bits_per_token: float) -> tuple[FloatArray, FloatArray]:
+    """Return what has to be sent up and down for each request."""
+    prompt_bits = _column(
+        arrival.prompt_tokens * bits_per_token
+        if arrival.prompt_bits is None
+        else arrival.prompt_bits
+        for arrival in arrivals
+    )
+    return prompt_bits, _column(arrival.output_tokens * bits_per_token for arrival in arrivals)
 
 
 def _binding_budget(problem: Problem, filling: Filling, result: Result) -> Budget | None:

@@ -36,7 +36,9 @@ class Reason(IntEnum):
     """Its deadline is shorter than its fastest possible answer."""
     QUEUE_FULL = 4
     """As many wait already as may wait."""
-    WAITED_TOO_LONG = 5
+    RADIO = 5
+    """It has no deadline, and even the best channel could not carry it in a phase."""
+    WAITED_TOO_LONG = 6
     """It was passed over until even alone it would have been late."""
 
 

@@ -71,12 +71,21 @@ class WaitingQueue:
         """Return the request that has waited longest; the queue must not be empty."""
         return next(iter(self._waiting.values()))
 
-    def submit(self, arrival: Arrival, now: float) -> Waiting | None:
-        """Take a request in; None if it is rejected at once, which is then on record."""
+    def submit(
+        self, arrival: Arrival, now: float, hopeless: Reason = Reason.NONE
+    ) -> Waiting | None:
+        """Take a request in; None if it is rejected at once, which is then on record.
+
+        Args:
+            arrival: the request.
+            now: the time.
+            hopeless: why it is to be rejected, if the caller knows a reason.
+        """
         self._ledger.open()
         seconds, reason = self._fastest.look_up(
             arrival.prompt_tokens, arrival.output_tokens, arrival.min_quality
         )
+        reason = hopeless or reason
         deadline_at = arrival.arrival_seconds + arrival.deadline_seconds
         latest = math.inf
         if reason is Reason.NONE and self._expire:

@@ -1,0 +1,165 @@
+"""The queue: who is turned away at once, who later, and when."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgebatch.errors import CannotHostError, InputError
+from edgebatch.problem import Node, Precision
+from edgebatch.scheduling import FastestAnswer, Ledger, Outcome, Reason, WaitingQueue
+from edgebatch.workload import Arrival
+from toy_runs import ONE_SECOND_A_TOKEN, TINY_MODEL, W8, W16, arrival
+
+
+def queue_on(
+    node: Node = ONE_SECOND_A_TOKEN,
+    precisions: tuple[Precision, ...] = (W16,),
+    queue_limit: int | None = None,
+    expire: bool = True,
+) -> tuple[WaitingQueue, Ledger]:
+    ledger = Ledger()
+    fastest = FastestAnswer(node, TINY_MODEL, precisions)
+    return WaitingQueue(fastest, ledger, queue_limit=queue_limit, expire=expire), ledger
+
+
+def ends(ledger: Ledger) -> list[tuple[int, Outcome, Reason, float]]:
+    fields = ("number", "outcome", "reason", "decided_at_seconds")
+    columns = (ledger.column(field).tolist() for field in fields)
+    return [
+        (number, Outcome(outcome), Reason(reason), at)
+        for number, outcome, reason, at in zip(*columns, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (arrival(0, 3.0, quality=0.95), Reason.QUALITY),
+        (arrival(0, 3.0, prompt=5), Reason.MEMORY),  # 6 + 4·(5 + 1) = 30 > 22
+        (arrival(0, 3.0, deadline=0.99), Reason.DEADLINE),  # one second
+    ],
+)
+def test_what_is_hopeless_is_rejected_on_arrival(request_: Arrival, reason: Reason) -> None:
+    node = ONE_SECOND_A_TOKEN.replace(memory_bytes=22.0)
+    queue, ledger = queue_on(node, (W8,))
+    assert queue.submit(request_, now=3.0) is None
+    assert ends(ledger) == [(0, Outcome.REJECTED, reason, 3.0)]
+    assert len(queue) == 0
+    ledger.check_conservation()
+
+
+def test_a_full_queue_rejects() -> None:
+    queue, ledger = queue_on(queue_limit=1)
+    assert queue.submit(arrival(0, 0.0), 0.0) is not None
+    assert queue.submit(arrival(1, 1.0), 1.0) is None
+    assert ends(ledger) == [(1, Outcome.REJECTED, Reason.QUEUE_FULL, 1.0)]
+    ledger.check_conservation(unfinished=1)
+
+
+def test_the_hopeless_are_told_so_even_by_a_full_queue() -> None:
+    queue, ledger = queue_on(queue_limit=1)
+    queue.submit(arrival(0, 0.0), 0.0)
+    queue.submit(arrival(1, 1.0, deadline=0.5), 1.0)
+    assert ends(ledger)[0][2] is Reason.DEADLINE
+
+
+def test_expiry_is_recorded_at_the_instant_of_the_last_chance() -> None:
+    queue, ledger = queue_on(ONE_SECOND_A_TOKEN.replace(uplink_seconds=0.5, downlink_seconds=0.25))
+    waiting = queue.submit(arrival(0, 2.0, deadline=4.0), 2.0)
+    assert waiting is not None
+    assert waiting.deadline_at_seconds == 6.0
+    # 6 − (0.5 + 1 + 0.25), and 1e-9 of the deadline of 4
+    assert waiting.latest_decision_seconds == pytest.approx(4.25 + 4e-9, abs=1e-12)
+    assert queue.expire(4.25) == []
+    assert queue.expire(waiting.latest_decision_seconds) == []
+    assert queue.expire(7.0) == [waiting]
+    assert ends(ledger) == [
+        (0, Outcome.EXPIRED, Reason.WAITED_TOO_LONG, waiting.latest_decision_seconds)
+    ]
+
+
+def test_without_expiry_only_the_impossible_is_rejected() -> None:
+    queue, ledger = queue_on(expire=False)
+    assert queue.submit(arrival(0, 0.0, deadline=0.1), 0.0) is not None
+    assert queue.submit(arrival(1, 0.0, quality=1.0, prompt=10**6), 0.0) is None
+    assert queue.expire(1e9) == []
+    assert queue.next_expiry_seconds() == math.inf
+    assert ends(ledger) == [(1, Outcome.REJECTED, Reason.MEMORY, 0.0)]
+
+
+def test_those_who_were_chosen_do_not_expire() -> None:
+    queue, ledger = queue_on()
+    first = queue.submit(arrival(0, 0.0, deadline=2.0), 0.0)
+    second = queue.submit(arrival(1, 0.0, deadline=3.0), 0.0)
+    assert first is not None
+    assert second is not None
+    queue.remove([first])
+    assert queue.next_expiry_seconds() == second.latest_decision_seconds
+    assert 0 not in queue
+    assert 1 in queue
+    assert queue.expire(10.0) == [second]
+    assert len(ledger) == 1
+
+
+def test_no_deadline_never_expires() -> None:
+    queue, _ = queue_on()
+    waiting = queue.submit(arrival(0, 0.0, deadline=math.inf), 0.0)
+    assert waiting is not None
+    assert waiting.latest_decision_seconds == math.inf
+    assert queue.expire(1e300) == []
+
+
+def test_the_oldest_comes_first() -> None:
+    queue, _ = queue_on()
+    for number in range(3):
+        queue.submit(arrival(number, float(number)), float(number))
+    assert queue.oldest().arrival.number == 0
+    queue.remove([queue.oldest()])
+    assert [waiting.arrival.number for waiting in queue] == [1, 2]
+
+
+def test_a_queue_limit_below_one_is_refused() -> None:
+    with pytest.raises(InputError, match="queue_limit"):
+        queue_on(queue_limit=0)
+
+
+@given(
+    deadlines=st.lists(st.floats(1.0, 20.0), max_size=12),
+    chosen=st.sets(st.integers(0, 11)),
+    at=st.floats(0.0, 20.0),
+)
+def test_exactly_those_too_late_expire_in_the_order_of_their_last_chance(
+    deadlines: list[float], chosen: set[int], at: float
+) -> None:
+    queue, ledger = queue_on()
+    waiting = [
+        queue.submit(arrival(number, 0.0, deadline=deadline), 0.0)
+        for number, deadline in enumerate(deadlines)
+    ]
+    present = [each for each in waiting if each is not None]
+    assert len(present) == len(deadlines)
+    queue.remove([each for each in present if each.arrival.number in chosen])
+    left = [each for each in present if each.arrival.number not in chosen]
+    expired = queue.expire(at)
+    assert expired == sorted(
+        (each for each in left if each.latest_decision_seconds < at),
+        key=lambda each: (each.latest_decision_seconds, each.arrival.number),
+    )
+    assert list(queue) == [each for each in left if each not in expired]
+    ledger.check_conservation(unfinished=len(present) - len(expired))
+
+
+def test_the_fastest_answer_takes_the_fastest_good_precision() -> None:
+    fastest = FastestAnswer(ONE_SECOND_A_TOKEN.replace(uplink_seconds=0.5), TINY_MODEL, (W16, W8))
+    # prefill 1 s in both, the step of 20 FLOP at 0.6 of its time in w8
+    assert fastest.look_up(1, 2, 0.0)[0] == pytest.approx(0.5 + 1.0 + 0.75)
+    assert fastest.look_up(1, 2, 0.95)[0] == pytest.approx(0.5 + 1.0 + 1.25)
+
+
+def test_weights_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(CannotHostError):
+        FastestAnswer(ONE_SECOND_A_TOKEN.replace(memory_bytes=11.0), TINY_MODEL, (W16,))
