@@ -13,11 +13,24 @@ The command line prints the message on one line and exits with status 2.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 
 class EdgebatchError(Exception):
-    """Base of all errors that edgebatch raises on purpose."""
+    """Base of all errors that edgebatch raises on purpose; they can pass between processes."""
+
+    def __reduce__(self) -> tuple[Callable[..., EdgebatchError], tuple[object, ...]]:
+        # constructors make the message of other arguments, so it cannot go through them again
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(
+    kind: type[EdgebatchError], args: tuple[object, ...], attributes: Mapping[str, object]
+) -> EdgebatchError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class InputError(EdgebatchError):

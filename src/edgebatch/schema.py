@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from edgebatch.errors import InputError, UnknownNameError
 
-# Bounds far above anything real, so that no product or sum of the cost model can overflow.
 _LARGEST_SIZE = 2**31 - 1
 _LARGEST_COUNT = 10**30
-_LARGEST_NUMBER = 1e100
+LARGEST_NUMBER = 1e100
+"""Far above anything real, like the other two, so that no product or sum can overflow."""
+_LEAST_POSITIVE = 1e-100
 
 ABSENT: Any = None
 """Default of keys that may be left out: never read, only the keys that are set are handed on."""
@@ -28,10 +30,10 @@ ABSENT: Any = None
 Size = Annotated[int, Field(ge=1, le=_LARGEST_SIZE, description="a whole number of at least 1")]
 Count = Annotated[int, Field(ge=1, le=_LARGEST_COUNT, description="a whole number of at least 1")]
 Positive = Annotated[
-    float, Field(gt=0.0, le=_LARGEST_NUMBER, description="a finite number above 0")
+    float, Field(ge=_LEAST_POSITIVE, le=LARGEST_NUMBER, description="a finite number above 0")
 ]
 NotNegative = Annotated[
-    float, Field(ge=0.0, le=_LARGEST_NUMBER, description="a finite number of at least 0")
+    float, Field(ge=0.0, le=LARGEST_NUMBER, description="a finite number of at least 0")
 ]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0, description="a number from 0 to 1")]
 Name = Annotated[str, Field(min_length=1, description="a string that is not empty")]
@@ -142,6 +144,8 @@ def _explained(fault: ErrorDetails, schema: type[Section], num_more: int) -> Inp
         problem = f"is missing; expected {_expected(schema, keys)}"
     elif fault["type"] == "less_than_equal" and fault["ctx"]["le"] > 1.0:
         problem = f"must be at most {fault['ctx']['le']:.10g}, got {_shown(fault['input'])}"
+    elif fault["type"] == "greater_than_equal" and fault["input"] > 0.0:
+        problem = f"must be at least {fault['ctx']['ge']:.10g}, got {_shown(fault['input'])}"
     else:
         problem = f"must be {_expected(schema, keys)}, got {_shown(fault['input'])}"
     return InputError(path_text(keys), problem + more)
@@ -168,8 +172,23 @@ def _expected(schema: type[Section], keys: Sequence[str | int]) -> str:
         field = _section_at(schema, keys[:-1]).model_fields.get(keys[-1])
         if field is not None:
             return str(field.description)
+    item = _item_description(schema, keys)
+    if item is not None:
+        return item
     section = _section_at(schema, keys)
     return "an object with the keys " + ", ".join(section.model_fields)
+
+
+def _item_description(schema: type[Section], keys: Sequence[str | int]) -> str | None:
+    """Return what an item of a list must be; None where ``keys`` lead to none, or to a section."""
+    if len(keys) < 2 or not isinstance(keys[-1], int):
+        return None
+    field = _section_at(schema, keys[:-2]).model_fields.get(str(keys[-2]))
+    arguments = get_args(field.annotation) if field is not None else ()
+    for metadata in getattr(arguments[0], "__metadata__", ())[::-1] if arguments else ():
+        if isinstance(metadata, FieldInfo) and metadata.description:
+            return metadata.description
+    return None
 
 
 def _shown(value: object) -> str:

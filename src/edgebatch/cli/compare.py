@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgebatch.cli.output import print_json, print_tables, stderr_console, write_json_atomically
+from edgebatch.cli.output import print_json, print_tables, stderr_console, write_json
 from edgebatch.cli.scenario_options import (
     ScenarioArgument,
     SeedOption,
     SetOption,
     TraceOption,
     load_scenario,
+    policy_names,
 )
 from edgebatch.errors import InputError, MissingExtraError
+from edgebatch.files import require_place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from edgebatch.comparison import Comparison
     from edgebatch.scenario import Policy, Scenario
@@ -44,6 +46,7 @@ def command(
             metavar="NAME[:KNOB=VALUE,…]",
             help="Policy to compare; may be given several times.",
             show_default="the scenario's",
+            autocompletion=policy_names,
         ),
     ] = None,
     loads: Annotated[
@@ -57,7 +60,8 @@ def command(
     trace: TraceOption = None,
     seed: SeedOption = None,
     seeds: Annotated[
-        int, typer.Option(metavar="N", min=1, help="How many seeds to average over.")
+        int,
+        typer.Option(metavar="N", min=1, max=10_000, help="How many seeds to average over."),
     ] = 1,
     tune: Annotated[
         bool, typer.Option("--tune", help="Give every policy its best knobs at every load.")
@@ -87,9 +91,11 @@ def command(
     """
     loaded = load_scenario(scenario, trace, seed, settings)
     drawn_to = None if no_plot else _plot_path(plot)
+    if results is not None:
+        require_place("--results", results)
     comparison = _compare(loaded, policies, loads, rates, seeds, tune, jobs)
     if results is not None:
-        write_json_atomically(results, comparison.to_dict())
+        write_json(results, comparison.to_dict())
     if drawn_to is not None:
         from edgebatch.reporting.plots.comparison import save_comparison_plot
 
@@ -136,13 +142,8 @@ def _compare(
 
     from edgebatch.comparison import compare
 
-    if jobs == 0:
-        raise InputError("--jobs", "must be at least 1, or -1 for one per core")
     section = scenario.section("compare")
-    if not loads and not rates:
-        loads, rates = section.get("loads"), section.get("rates_per_second")
-    _require_positive("--load", loads)
-    _require_positive("--rate", rates)
+    loads, rates = _points(section, loads, rates)
     chosen = _policies(policies or section.get("policies") or ["dftsp", "static", "none"])
     columns = (
         TextColumn("policies × loads"),
@@ -150,13 +151,16 @@ def _compare(
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=stderr_console(), transient=True) as progress:
+    console = stderr_console()
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task("", total=None)
         return compare(
             scenario,
             chosen,
-            loads=loads or None,
-            rates_per_second=rates or None,
+            loads=loads,
+            rates_per_second=rates,
             num_seeds=num_seeds,
             tune=tune,
             jobs=jobs,
@@ -164,11 +168,24 @@ def _compare(
         )
 
 
-def _require_positive(option: str, values: Sequence[float] | None) -> None:
+def _points(
+    section: Mapping[str, Any], loads: Sequence[float] | None, rates: Sequence[float] | None
+) -> tuple[Sequence[float] | None, Sequence[float] | None]:
+    """Return the loads or the rates to compare at: those of the options, or else the scenario's."""
     from edgebatch.problem.checks import require_number
 
-    for value in values or ():
-        require_number(option, value, exclusive=True)
+    names = ("--load", "--rate")
+    if not loads and not rates:
+        loads, rates = section.get("loads"), section.get("rates_per_second")
+        names = ("compare.loads", "compare.rates_per_second")
+    if loads and rates:
+        raise InputError(names[0], f"must not stand beside {names[1]}")
+    for name, values in zip(names, (loads or (), rates or ()), strict=True):
+        for value in values:
+            require_number(name, value, exclusive=True)
+            if list(values).count(value) > 1:
+                raise InputError(name, f"{value:g} is given twice")
+    return loads or None, rates or None
 
 
 def _policies(names: Sequence[str]) -> list[Policy]:
@@ -189,9 +206,9 @@ def _title(scenario: Scenario) -> str:
 
 
 def _print(comparison: Comparison, tuned: bool) -> None:
-    from edgebatch.reporting.comparison_tables import detail_table, load_table, tuning_table
+    from edgebatch.reporting.comparison_tables import detail_table, load_tables, tuning_table
 
-    tables = [load_table(comparison)]
+    tables = load_tables(comparison)
     if tuned:
         tables.append(tuning_table(comparison))
     tables.append(detail_table(comparison, max(comparison.rates())))

@@ -20,6 +20,7 @@ from edgebatch.cli import (
     devices,
     models,
     precisions,
+    reproduce,
     scenario,
     simulate,
     solve,
@@ -51,6 +52,7 @@ def _register(name: str, command: Callable[..., None], examples: str) -> None:
 
 _register("compare", compare.command, compare.EXAMPLES)
 _register("simulate", simulate.command, simulate.EXAMPLES)
+_register("reproduce", reproduce.command, reproduce.EXAMPLES)
 _register("scenario", scenario.command, scenario.EXAMPLES)
 _register("solve", solve.command, solve.EXAMPLES)
 _register("models", models.command, models.EXAMPLES)

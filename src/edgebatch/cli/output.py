@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from edgebatch.errors import InputError
+from edgebatch.files import write_text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -20,7 +19,7 @@ def print_json(value: object) -> None:
     Raises:
         ValueError: a number is not finite.
     """
-    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    sys.stdout.write(_json(value))
 
 
 def print_tables(*tables: RenderableType) -> None:
@@ -57,31 +56,15 @@ def _console(stream: TextIO) -> Console:
     )
 
 
-def write_json_atomically(path: Path, value: object) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write ``value`` to ``path`` as one JSON document, whole or not at all.
 
     Raises:
         InputError: the file cannot be written.
+        ValueError: a number is not finite.
     """
-    write_text_atomically(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_text(path, _json(value))
 
 
-def write_text_atomically(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` as UTF-8, so that the file is there whole or not at all.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    target = path.resolve()
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8")  # a device or pipe cannot be replaced
-            return
-        try:
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(str(path), f"cannot be written: {error.strerror}") from error
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"

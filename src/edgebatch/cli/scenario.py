@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgebatch.cli.scenario_options import DEFAULT_SCENARIO
+from edgebatch.cli.scenario_options import DEFAULT_SCENARIO, scenario_names
 
 EXAMPLES = """\
   edgebatch scenario > my-node.toml
@@ -16,15 +16,9 @@ EXAMPLES = """\
 """
 
 
-def _names() -> list[str]:
-    from edgebatch.scenario import builtin_names
-
-    return builtin_names()
-
-
 def command(
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="Which one.", autocompletion=_names)
+        str, typer.Argument(metavar="[NAME]", help="Which one.", autocompletion=scenario_names)
     ] = DEFAULT_SCENARIO,
     list_names: Annotated[bool, typer.Option("--list", help="Only list the names.")] = False,
 ) -> None:

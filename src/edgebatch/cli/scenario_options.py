@@ -13,11 +13,27 @@ if TYPE_CHECKING:
 DEFAULT_SCENARIO = "edge-cell"
 DEFAULT_TRACE_SCENARIO = "orin-chat"
 
+
+def policy_names() -> list[str]:
+    """Return what the shell offers where a policy is asked for."""
+    from edgebatch.scenario import policy_names as known_policies
+
+    return known_policies()
+
+
+def scenario_names() -> list[str]:
+    """Return what the shell offers, besides files, where a scenario is asked for."""
+    from edgebatch.scenario import builtin_names
+
+    return builtin_names()
+
+
 ScenarioArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[SCENARIO]",
         help="TOML file, or the name of a built-in scenario (edgebatch scenario --list).",
+        autocompletion=scenario_names,
         show_default=f"{DEFAULT_SCENARIO}, or {DEFAULT_TRACE_SCENARIO} with --trace",
     ),
 ]

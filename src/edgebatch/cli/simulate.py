@@ -7,20 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgebatch.cli.output import (
-    print_json,
-    print_tables,
-    stderr_console,
-    write_json_atomically,
-    write_text_atomically,
-)
+from edgebatch.cli.output import print_json, print_tables, stderr_console, write_json
 from edgebatch.cli.scenario_options import (
     ScenarioArgument,
     SeedOption,
     SetOption,
     TraceOption,
     load_scenario,
+    policy_names,
 )
+from edgebatch.files import require_place
 
 if TYPE_CHECKING:
     from edgebatch.scenario import Policy, Scenario
@@ -35,12 +31,6 @@ EXAMPLES = """\
 """
 
 
-def _policy_names() -> list[str]:
-    from edgebatch.scenario import policy_names
-
-    return policy_names()
-
-
 def command(
     scenario: ScenarioArgument = None,
     policy: Annotated[
@@ -50,7 +40,7 @@ def command(
             "-p",
             metavar="NAME[:KNOB=VALUE,…]",
             help="Who decides.",
-            autocompletion=_policy_names,
+            autocompletion=policy_names,
         ),
     ] = "dftsp",
     trace: TraceOption = None,
@@ -74,7 +64,7 @@ def command(
 
     The same seed gives the same bytes, whatever the machine.
     """
-    from edgebatch.reporting.request_records import check_records_path
+    from edgebatch.reporting.request_records import check_records_path, write_records
     from edgebatch.scenario import parse_policy
     from edgebatch.simulation import summarise
 
@@ -82,14 +72,16 @@ def command(
     loaded = load_scenario(scenario, trace, seed, settings)
     if requests is not None:
         check_records_path(requests)
+    if chrome_trace is not None:
+        require_place("--chrome-trace", chrome_trace)
     log = _run(loaded, chosen)
     summary = summarise(log)
     if requests is not None:
-        _write_records(log, requests)
+        write_records(log, requests)
     if chrome_trace is not None:
         from edgebatch.reporting.chrome_trace import chrome_trace as build
 
-        write_json_atomically(chrome_trace, build(log))
+        write_json(chrome_trace, build(log))
     if as_json:
         print_json({"policy": chosen.label, **summary.to_dict(timings=timings)})
         return
@@ -110,12 +102,3 @@ def _run(scenario: Scenario, policy: Policy) -> RunLog:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=scenario.section("workload").get("num_requests"))
         return scenario.run(policy, on_arrival=lambda: progress.advance(task))
-
-
-def _write_records(log: RunLog, path: Path) -> None:
-    from edgebatch.reporting.request_records import records_csv, write_records_parquet
-
-    if path.suffix.lower() == ".parquet":
-        write_records_parquet(log, path)
-    else:
-        write_text_atomically(path, records_csv(log))

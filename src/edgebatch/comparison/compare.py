@@ -143,6 +143,8 @@ def compare(
         raise InputError("policies", "must name at least one policy")
     if num_seeds < 1:
         raise InputError("seeds", f"must be at least 1, got {num_seeds}")
+    if jobs != -1 and jobs < 1:
+        raise InputError("jobs", f"must be at least 1, or -1 for one per core, got {jobs}")
     capacity = estimated_capacity(scenario) if loads is not None else None
     own_rate = scenario.workload.mean_rate
     if own_rate is None:
@@ -154,7 +156,7 @@ def compare(
         for policy in policies
         for rate, load in points
     ]
-    results = joblib.Parallel(n_jobs=jobs, return_as="generator")(
+    results = joblib.Parallel(n_jobs=min(jobs, len(tasks)), return_as="generator")(
         joblib.delayed(task)() for task in tasks
     )
     runs: list[Run] = []

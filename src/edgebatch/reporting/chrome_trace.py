@@ -60,12 +60,14 @@ def _span(thread: int, name: str, start_seconds: float, end_seconds: float) -> d
 
 
 def _counter(log: RunLog, name: str, begin: str, end: str) -> Iterator[dict[str, Any]]:
-    """Yield how many requests are between two instants of theirs, at every change."""
+    """Yield how many requests are between two instants of theirs, at every change.
+
+    Who leaves at the instant at which another comes counts no more: the two may share a place.
+    """
     begins, ends = log.ledger.column(begin), log.ledger.column(end)
     both = np.isfinite(begins) & np.isfinite(ends)
-    times = np.concatenate((begins[both], ends[both]))
-    changes = np.concatenate((np.ones(both.sum()), -np.ones(both.sum())))
-    order = np.lexsort((-changes, times))
-    counts = np.cumsum(changes[order])
-    for at, count in zip(times[order].tolist(), counts.tolist(), strict=True):
+    times, instants = np.unique(np.concatenate((begins[both], ends[both])), return_inverse=True)
+    changes = np.repeat((1.0, -1.0), both.sum())
+    counts = np.cumsum(np.bincount(instants, weights=changes, minlength=len(times)))
+    for at, count in zip(times.tolist(), counts.tolist(), strict=True):
         yield {"ph": "C", "pid": 1, "name": name, "ts": at / MICRO, "args": {name: int(count)}}

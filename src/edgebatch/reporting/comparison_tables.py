@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from statistics import fmean
 
@@ -10,21 +11,43 @@ from rich.table import Table
 from edgebatch.comparison import Comparison, Run
 from edgebatch.reporting.tables import Column, make_table
 
+_RATES_A_TABLE = 5
+_LABEL_WIDTH = 24
+_NARROW_LABEL_WIDTH = 10
 
-def load_table(comparison: Comparison) -> Table:
-    """Return served-in-time per second and per cent, a row a policy and a column a load."""
+
+def load_tables(comparison: Comparison) -> list[Table]:
+    """Return served-in-time per second and per cent, a row a policy and a column a load.
+
+    As many tables as it takes for 80 columns.
+    """
     rates = comparison.rates()
+    caption = "per cent of all requests, and requests per second, that were served in time"
+    if comparison.capacity_per_second is not None:
+        caption += f"; 1× is {comparison.capacity_per_second:.3g} requests/s"
+    starts = range(0, len(rates), _RATES_A_TABLE)
+    return [
+        _load_table(
+            comparison,
+            rates[start : start + _RATES_A_TABLE],
+            caption if start == starts[-1] else "",
+        )
+        for start in starts
+    ]
+
+
+def _load_table(comparison: Comparison, rates: Sequence[float], caption: str) -> Table:
     headings = []
     for rate in rates:
         load = comparison.of(comparison.policies()[0], rate)[0].load
         headings.append(f"{rate:.3g}/s" if load is None else f"{load:g}×\n{rate:.3g}/s")
     rows = [
-        (policy, *(_share_and_rate(comparison.of(policy, rate)) for rate in rates))
+        (
+            _broken(policy, _LABEL_WIDTH),
+            *(_share_and_rate(comparison.of(policy, rate)) for rate in rates),
+        )
         for policy in comparison.policies()
     ]
-    caption = "per cent of all requests, and requests per second, that were served in time"
-    if comparison.capacity_per_second is not None:
-        caption += f"; 1× is {comparison.capacity_per_second:.3g} requests/s"
     columns = [Column("Policy", numeric=False), *(Column(heading) for heading in headings)]
     return make_table(columns, rows, caption=caption)
 
@@ -42,7 +65,7 @@ def detail_table(comparison: Comparison, rate_per_second: float) -> Table:
         runs = comparison.of(policy, rate_per_second)
         rows.append(
             (
-                policy.replace(":", ":\n").replace(",", ",\n"),
+                _broken(policy, _NARROW_LABEL_WIDTH),
                 *(
                     f"{100.0 * _mean(runs, _part(outcome)):.1f}"
                     for outcome in ("in_time", "late", "rejected", "expired")
@@ -77,12 +100,32 @@ def detail_table(comparison: Comparison, rate_per_second: float) -> Table:
 def tuning_table(comparison: Comparison) -> Table:
     """Return which knobs each policy ran with at each load."""
     rows = [
-        (policy, f"{rate:.3g}/s", comparison.of(policy, rate)[0].knobs.partition(":")[2] or "–")
+        (
+            _broken(policy, _LABEL_WIDTH),
+            f"{rate:.3g}/s",
+            comparison.of(policy, rate)[0].knobs.partition(":")[2].replace(",", ", ") or "–",
+        )
         for policy in comparison.policies()
         for rate in comparison.rates()
     ]
     columns = [Column("Policy", numeric=False), Column("Arrivals"), Column("Best knobs", False)]
     return make_table(columns, rows)
+
+
+def _broken(label: str, width: int) -> str:
+    """Return a policy's label on lines of at most ``width``, broken where it reads best."""
+    if len(label) <= width:
+        return label
+    lines = []
+    for setting in re.findall(r"[^:,]+[:,]?", label):
+        line = ""
+        for part in re.findall(r"[^=_]*[=_]|[^=_]+", setting):
+            if line and len(line + part) > width:
+                lines.append(line)
+                line = ""
+            line += part
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _mean(runs: Sequence[Run], figure: Callable[[Run], float]) -> float:

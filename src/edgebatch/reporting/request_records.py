@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebatch.errors import InputError, MissingExtraError
+from edgebatch.files import replacing, require_place, write_text
 from edgebatch.scheduling import Outcome, Reason, RequestRecord
 from edgebatch.simulation import RunLog
 
@@ -27,8 +28,7 @@ def check_records_path(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InputError("--requests", f"must end in {' or '.join(SUFFIXES)}, got {str(path)!r}")
-    if not path.resolve().parent.is_dir():
-        raise InputError("--requests", f"there is no folder {str(path.resolve().parent)!r}")
+    require_place("--requests", path)
     if path.suffix.lower() == ".parquet":
         try:
             import pyarrow  # noqa: F401  (only to see whether it is there)
@@ -68,12 +68,20 @@ def _cells(column: npt.NDArray[Any]) -> Iterator[object]:
     return ("" if value != value else value for value in column.tolist())
 
 
-def write_records_parquet(log: RunLog, path: Path) -> None:
-    """Write the records as Parquet; what never happened is null.
+def write_records(log: RunLog, path: Path) -> None:
+    """Write the records as CSV or, if the name ends so, as Parquet; whole or not at all.
 
     Raises:
         InputError: the file cannot be written.
     """
+    if path.suffix.lower() == ".parquet":
+        _write_parquet(log, path)
+    else:
+        write_text(path, records_csv(log))
+
+
+def _write_parquet(log: RunLog, path: Path) -> None:
+    """Write the records as Parquet; what never happened is null."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -81,11 +89,5 @@ def write_records_parquet(log: RunLog, path: Path) -> None:
         name: pa.array(column, from_pandas=column.dtype.kind == "f")
         for name, column in record_columns(log).items()
     }
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        pq.write_table(pa.table(columns), partial)
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(str(path), f"cannot be written: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as file:
+        pq.write_table(pa.table(columns), file)

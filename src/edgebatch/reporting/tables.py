@@ -12,6 +12,8 @@ from edgebatch.units import GIGA, MEGA, TERA
 
 _PREFIXES = ((1e15, "P"), (TERA, "T"), (GIGA, "G"), (MEGA, "M"), (1e3, "k"))
 _BARS = "▁▂▃▄▅▆▇█"
+_CAPTION_WIDTH = 60
+"""A caption is as wide as its table, so tables with a long one are at least so wide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ def make_table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         show_edge=False,
+        min_width=min(len(caption), _CAPTION_WIDTH),
     )
     for column in columns:
         table.add_column(

@@ -1,10 +1,11 @@
 """Scenarios: TOML files that say all a run depends on, and the policies to run them under."""
 
 from edgebatch.scenario.document import builtin_names, builtin_text, overridden, read_document
-from edgebatch.scenario.policy import Policy, parse_policy, policy_names
+from edgebatch.scenario.policy import ROLLING, Policy, parse_policy, policy_names
 from edgebatch.scenario.scenario import Scenario
 
 __all__ = [
+    "ROLLING",
     "Policy",
     "Scenario",
     "builtin_names",

@@ -15,7 +15,7 @@ from edgebatch.registry import lookup
 from edgebatch.schema import parsed_toml, read_toml
 
 _FILE_KEYS = ("trace", "lengths")
-"""Keys of the workload that hold a path; relative to the scenario's own folder."""
+"""Keys of the workload that hold a path; so does ``path`` in the table of a distribution."""
 
 
 def builtin_names() -> list[str]:
@@ -38,6 +38,8 @@ def builtin_text(name: str, path: str = "scenario") -> str:
 def read_document(source: str) -> dict[str, Any]:
     """Return the document of a scenario file, or of the built-in scenario of that name.
 
+    Paths in a file are taken from the folder that it is in.
+
     Raises:
         InputError: there is neither, or it is not TOML.
     """
@@ -49,10 +51,16 @@ def read_document(source: str) -> dict[str, Any]:
     document = read_toml(path)
     workload = document.get("workload")
     if isinstance(workload, dict):
-        for key in _FILE_KEYS:
-            if isinstance(workload.get(key), str):
-                workload[key] = str(path.parent / workload[key])
+        _resolve_paths(workload, path.parent)
     return document
+
+
+def _resolve_paths(workload: dict[str, Any], folder: Path) -> None:
+    for key, value in workload.items():
+        if key in _FILE_KEYS and isinstance(value, str):
+            workload[key] = str(folder / value)
+        elif isinstance(value, dict) and isinstance(value.get("path"), str):
+            value["path"] = str(folder / value["path"])
 
 
 def overridden(document: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
@@ -86,9 +94,9 @@ def _set(document: dict[str, Any], keys: list[str], value: str) -> None:
 
 
 def _toml_value(text: str) -> object:
-    for written in (text, f"0{text}"):  # TOML wants 0.5 where people write .5
-        try:
-            return tomllib.loads(f"value = {written}")["value"]
-        except (tomllib.TOMLDecodeError, ValueError):
-            continue
-    return text
+    if text.startswith("."):  # TOML wants 0.5 where people write .5
+        text = f"0{text}"
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
+        return text

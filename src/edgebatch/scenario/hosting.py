@@ -35,6 +35,8 @@ def build_node(section: dict[str, Any]) -> Node:
             if key not in given:
                 raise InputError(f"node.{key}", "is missing; give it or node.device")
         return Node(**given)
+    if "memory_bandwidth" in given and given.get("roofline") is False:
+        raise InputError("node.memory_bandwidth", "must not stand beside node.roofline = false")
     explicit = {key: given.pop(key) for key in _EXPLICIT if key in given}
     return device_preset(name, "node.device").node(**given).replace(**explicit)
 
@@ -67,6 +69,13 @@ def build_precisions(section: dict[str, Any], model_name: str | None) -> tuple[P
     custom = [Precision(**entry) for entry in section.get("custom", [])]
     if not named + custom:
         raise InputError("precisions.hosted", "must name at least one precision")
+    paths = [f"precisions.hosted[{position}]" for position in range(len(named))]
+    paths += [f"precisions.custom[{position}].name" for position in range(len(custom))]
+    seen: set[str] = set()
+    for path, precision in zip(paths, named + custom, strict=True):
+        if precision.name in seen:
+            raise InputError(path, f"must be unique, but {precision.name!r} is there already")
+        seen.add(precision.name)
     return (*named, *custom)
 
 

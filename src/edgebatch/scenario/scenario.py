@@ -11,10 +11,18 @@ from edgebatch.cost import require_hostable
 from edgebatch.radio import Channel
 from edgebatch.scenario.document import overridden, read_document
 from edgebatch.scenario.hosting import build_channel, build_hosting
-from edgebatch.scenario.policy import CONTINUOUS, Policy
+from edgebatch.scenario.policy import CONTINUOUS, ROLLING, Policy
 from edgebatch.scenario.schema import ScenarioDocument
 from edgebatch.scenario.workload import build_workload
-from edgebatch.scheduling import ContinuousScheduler, EpochScheduler, Hosting, JoinRules
+from edgebatch.scheduling import (
+    ContinuousScheduler,
+    EpochScheduler,
+    Hosting,
+    JoiningScheduler,
+    JoinRules,
+    RollingRules,
+    RollingScheduler,
+)
 from edgebatch.schema import validated
 from edgebatch.simulation import (
     ContinuousSimulation,
@@ -138,13 +146,23 @@ class Scenario:
     def _run_continuous(
         self, policy: Policy, workload: Workload, on_arrival: Callable[[], None] | None
     ) -> RunLog:
+        scheduler = self._joining_scheduler(policy)
+        return ContinuousSimulation(scheduler, workload, self.reality).run(on_arrival)
+
+    def _joining_scheduler(self, policy: Policy) -> JoiningScheduler:
+        queue_limit = self.section("scheduler").get("queue_limit")
+        if policy.name == ROLLING:
+            rolling = RollingRules(
+                precision=policy.precision,
+                batch_cap=policy.batch_cap,
+                reserve=policy.reserve,
+                ageing=policy.ageing or 0.0,
+            )
+            return RollingScheduler(self.hosting, rolling, queue_limit=queue_limit)
         rules = JoinRules(
             order=CONTINUOUS[policy.name],
             batch_cap=policy.batch_cap,
             expire=bool(policy.expire),
             precision=policy.precision,
         )
-        scheduler = ContinuousScheduler(
-            self.hosting, rules, queue_limit=self.section("scheduler").get("queue_limit")
-        )
-        return ContinuousSimulation(scheduler, workload, self.reality).run(on_arrival)
+        return ContinuousScheduler(self.hosting, rules, queue_limit=queue_limit)

@@ -17,8 +17,20 @@ from edgebatch.schema import (
     Section,
     Size,
 )
+from edgebatch.workload import MAX_SECONDS
 
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1, description="a whole number of at least 0")]
+Instant = Annotated[
+    float, Field(ge=0.0, le=MAX_SECONDS, description="a number of seconds of at least 0")
+]
+Duration = Annotated[
+    float, Field(gt=0.0, le=MAX_SECONDS, description="a number of seconds above 0")
+]
+Interval = Annotated[
+    float,
+    # an interval at which something is done again and again; less would never end
+    Field(ge=1e-4, le=MAX_SECONDS, description="a number of seconds of at least 0.0001"),
+]
 Number = Annotated[float, Field(description="a finite number")]
 Text = Annotated[str, Field(min_length=1, description="a path")]
 Drawn = Annotated[
@@ -31,6 +43,10 @@ Parameters = Annotated[
 Form = Annotated[Literal["roofline", "published"], Field(description="'roofline' or 'published'")]
 Names = Annotated[
     list[Annotated[str, Field(description="a name")]], Field(description="a list of names")
+]
+Policies = Annotated[
+    list[Annotated[str, Field(description="a policy")]],
+    Field(min_length=1, description="a list of at least one policy"),
 ]
 Numbers = Annotated[
     list[Annotated[Positive, Field(description="a finite number above 0")]],
@@ -97,7 +113,7 @@ class RadioSection(Section):
     user_noise_figure_db: NotNegative = ABSENT
     base_noise_figure_db: NotNegative = ABSENT
     bits_per_token: NotNegative = ABSENT
-    block_seconds: Positive = ABSENT
+    block_seconds: Interval = ABSENT
     shadowing: Flag = ABSENT
 
 
@@ -105,8 +121,8 @@ class WorkloadSection(Section):
     """The requests: replayed from a trace, or drawn."""
 
     trace: Text = ABSENT
-    start_seconds: NotNegative = ABSENT
-    end_seconds: Positive = ABSENT
+    start_seconds: Instant = ABSENT
+    end_seconds: Duration = ABSENT
     max_prompt_tokens: Size = ABSENT
     clip_prompts: Flag = ABSENT
     arrivals: Annotated[
@@ -116,7 +132,7 @@ class WorkloadSection(Section):
     rate_per_second: Positive = ABSENT
     cv: Positive = ABSENT
     num_requests: Size = ABSENT
-    duration_seconds: Positive = ABSENT
+    duration_seconds: Duration = ABSENT
     lengths: Text = ABSENT
     prompt_tokens: Drawn = ABSENT
     output_tokens: Drawn = ABSENT
@@ -139,7 +155,7 @@ class SchedulerSection(Section):
 
     batching: BatchingName = ABSENT
     pipelined: Flag = ABSENT
-    epoch_seconds: Positive = ABSENT
+    epoch_seconds: Interval = ABSENT
     longest_batch_seconds: Positive = ABSENT
     queue_limit: Size = ABSENT
     node_limit: Size = ABSENT
@@ -156,7 +172,7 @@ class RealitySection(Section):
 class CompareSection(Section):
     """What ``edgebatch compare`` compares unless it is told otherwise."""
 
-    policies: Names = ABSENT
+    policies: Policies = ABSENT
     loads: Numbers = ABSENT
     rates_per_second: Numbers = ABSENT
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from edgebatch.errors import InputError
@@ -41,7 +42,11 @@ _ONLY_DRAWN = (
     "actual_fraction",
     "actual_output_tokens",
 )
-_LIMITS = ("output_limit_factor", "output_limit_tokens", "output_limit_sizes")
+_LIMITS: dict[str, Callable[[Any], OutputLimit]] = {
+    "output_limit_factor": FactorLimit,
+    "output_limit_tokens": FixedLimit,
+    "output_limit_sizes": lambda sizes: RoundedUpLimit(tuple(sizes)),
+}
 
 
 def build_workload(section: dict[str, Any], seed: int) -> Workload:
@@ -128,13 +133,14 @@ def _limit(section: dict[str, Any]) -> OutputLimit:
     given = [key for key in _LIMITS if key in section]
     if len(given) > 1:
         raise InputError(f"workload.{given[1]}", f"must not stand beside workload.{given[0]}")
-    if "output_limit_factor" in section:
-        return FactorLimit(section["output_limit_factor"])
-    if "output_limit_tokens" in section:
-        return FixedLimit(section["output_limit_tokens"])
-    if "output_limit_sizes" in section:
-        return RoundedUpLimit(tuple(section["output_limit_sizes"]))
-    return EXACT_LIMIT
+    if not given:
+        return EXACT_LIMIT
+    [key] = given
+    try:
+        return _LIMITS[key](section[key])
+    except InputError as error:
+        _, bracket, index = error.path.partition("[")
+        raise InputError(f"workload.{key}{bracket}{index}", error.problem) from None
 
 
 def _demands(section: dict[str, Any]) -> Demands:

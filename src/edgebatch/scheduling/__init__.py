@@ -3,7 +3,10 @@
 from edgebatch.scheduling.continuous import ContinuousScheduler, JoinRules
 from edgebatch.scheduling.epoch import Batch, EpochScheduler, Hosting
 from edgebatch.scheduling.fastest import FastestAnswer
+from edgebatch.scheduling.joining import JoiningScheduler
 from edgebatch.scheduling.outcomes import Ledger, Outcome, Reason, RequestRecord
+from edgebatch.scheduling.rolling import RollingRules, RollingScheduler
+from edgebatch.scheduling.running_batch import RunningBatch
 from edgebatch.scheduling.waiting import Waiting, WaitingQueue
 
 __all__ = [
@@ -13,10 +16,14 @@ __all__ = [
     "FastestAnswer",
     "Hosting",
     "JoinRules",
+    "JoiningScheduler",
     "Ledger",
     "Outcome",
     "Reason",
     "RequestRecord",
+    "RollingRules",
+    "RollingScheduler",
+    "RunningBatch",
     "Waiting",
     "WaitingQueue",
 ]

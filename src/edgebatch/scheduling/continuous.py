@@ -11,14 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from edgebatch.cost import BatchCost, Budget, hosted_bytes
+from edgebatch.cost import BatchCost, Budget
 from edgebatch.errors import InputError
 from edgebatch.registry import lookup
 from edgebatch.scheduling.epoch import Hosting
-from edgebatch.scheduling.fastest import FastestAnswer
-from edgebatch.scheduling.outcomes import Ledger
-from edgebatch.scheduling.waiting import Waiting, WaitingQueue, served
-from edgebatch.units import RELATIVE_TOLERANCE
+from edgebatch.scheduling.joining import JoiningScheduler
+from edgebatch.scheduling.waiting import Waiting
 from edgebatch.workload import Arrival
 
 JoinOrder = Callable[[Waiting, BatchCost], float]
@@ -73,23 +71,15 @@ class JoinRules:
             raise InputError("batch_cap", f"must be at least 1, got {self.batch_cap}")
 
 
-class ContinuousScheduler:
-    """Lets waiting requests join as long as the cap and the cache allow, in a fixed order.
+class ContinuousScheduler(JoiningScheduler):
+    """Lets waiting requests join in a fixed order, as long as the cap and the cache allow.
 
-    Only one precision is hosted, so the cache has the memory that others' weights would take. A
-    request's whole cache, prompt and output limit, is reserved when it joins, so nothing ever has
-    to be preempted. The head of the line is never overtaken.
+    The head of the line is never overtaken.
 
     Args:
-        hosting: node, model and hosted precisions; the batching mode plays no part, since
-            requests that come and go one by one are never padded.
+        hosting: node, model and hosted precisions.
         rules: order, cap, expiry, precision.
         queue_limit: most requests that may wait.
-
-    Attributes:
-        ledger: what became of every request.
-        queue: who waits.
-        cost: cost model of the precision that runs.
 
     Raises:
         UnknownNameError: the precision is not hosted.
@@ -99,26 +89,10 @@ class ContinuousScheduler:
     def __init__(
         self, hosting: Hosting, rules: JoinRules, *, queue_limit: int | None = None
     ) -> None:
-        by_name = {precision.name: precision for precision in hosting.precisions}
-        if rules.precision is None:
-            precision = max(hosting.precisions, key=lambda each: each.quality)
-        else:
-            precision = lookup(by_name, rules.precision, "precision")
-        self.hosting, self.rules = hosting, rules
-        self.precision = hosting.precisions.index(precision)
-        self.cost = BatchCost(hosting.node, hosting.model, precision)
-        self.ledger = Ledger()
-        # a joiner's prompt is at the node already, and the batch that it joins has begun
-        joined = hosting.node.replace(uplink_seconds=0.0, batch_overhead_seconds=0.0)
-        fastest = FastestAnswer(joined, hosting.model, (precision,))
-        self.queue = WaitingQueue(
-            fastest, self.ledger, queue_limit=queue_limit, expire=rules.expire
+        super().__init__(
+            hosting, precision=rules.precision, queue_limit=queue_limit, expire=rules.expire
         )
-        hosted = hosted_bytes(hosting.node, hosting.model, (precision,))
-        free_bytes = hosting.node.memory_bytes * (1.0 + RELATIVE_TOLERANCE) - hosted
-        self.token_budget = free_bytes / self.cost.kv_bytes_per_token
-        self.reserved_tokens = 0
-        self.num_running = 0
+        self.rules = rules
         self._cap = math.inf if rules.batch_cap is None else rules.batch_cap
         self._order = lookup(JOIN_ORDERS, rules.order, "order")
         self._line: list[tuple[float, int, Waiting]] = []
@@ -149,46 +123,20 @@ class ContinuousScheduler:
         tokens = self.reserved_tokens + arrival.prompt_tokens + arrival.output_tokens
         return Budget.MEMORY if tokens > self.token_budget else None
 
-    def join(self, now: float) -> list[Waiting]:
+    def join(self, now: float, step: int) -> list[Waiting]:  # noqa: ARG002
         """Return who joins the running batch now, and count them as running."""
         self.queue.expire(now)
         joining = []
         while (head := self._head()) is not None and self.refusal(head) is None:
             heapq.heappop(self._line)
-            self.num_running += 1
-            self.reserved_tokens += head.arrival.prompt_tokens + head.arrival.output_tokens
+            self._start(head)
             joining.append(head)
-        self.queue.remove(joining)
         return joining
 
     def binding(self) -> Budget | None:
         """Return what keeps the next in line from joining; None if nobody is kept waiting."""
         head = self._head()
         return None if head is None else self.refusal(head)
-
-    def complete(
-        self,
-        waiting: Waiting,
-        *,
-        joined_at: float,
-        first_token_at: float,
-        last_token_at: float,
-        join: int,
-    ) -> None:
-        """Record that a member has produced its last token, and free its place."""
-        self.num_running -= 1
-        self.reserved_tokens -= waiting.arrival.prompt_tokens + waiting.arrival.output_tokens
-        self.ledger.close(
-            served(
-                waiting,
-                decided_at=joined_at,
-                first_token_at=first_token_at,
-                last_token_at=last_token_at,
-                finished_at=last_token_at + self.hosting.node.downlink_seconds,
-                batch=join,
-                precision=self.precision,
-            )
-        )
 
     def _head(self) -> Waiting | None:
         while self._line and self._line[0][1] not in self.queue:

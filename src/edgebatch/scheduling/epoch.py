@@ -267,7 +267,9 @@ def _bits(arrivals: list[Arrival], bits_per_token: float) -> tuple[FloatArray, F
 def _binding_budget(problem: Problem, filling: Filling, result: Result) -> Budget | None:
     """Return what keeps the cheapest request that was left out from joining; None if nothing."""
     requests = problem.requests
-    left_out = np.setdiff1d(np.arange(len(requests)), result.selected)
+    is_left_out = np.ones(len(requests), dtype=np.bool_)
+    is_left_out[list(result.selected)] = False
+    left_out = np.flatnonzero(is_left_out)
     if len(left_out) == 0:
         return None
     tokens = requests.prompt_tokens[left_out] + requests.output_tokens[left_out]

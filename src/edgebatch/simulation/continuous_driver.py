@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from edgebatch.scheduling import ContinuousScheduler, Waiting
+from edgebatch.scheduling import JoiningScheduler, Waiting
 from edgebatch.simulation.log import BatchRecord, RunLog
 from edgebatch.simulation.reality import Reality
 from edgebatch.workload import Workload
@@ -33,7 +33,7 @@ class _Running(NamedTuple):
 
 
 class ContinuousSimulation:
-    """One run of a workload through a :class:`~edgebatch.scheduling.ContinuousScheduler`.
+    """One run of a workload through a :class:`~edgebatch.scheduling.JoiningScheduler`.
 
     Prompts reach the node T_U after they arrive and answers their users T_D after their last
     token; the shares of the radio are not modelled here.
@@ -46,7 +46,7 @@ class ContinuousSimulation:
 
     def __init__(
         self,
-        scheduler: ContinuousScheduler,
+        scheduler: JoiningScheduler,
         workload: Workload,
         reality: Reality = Reality(),
     ) -> None:
@@ -78,18 +78,28 @@ class ContinuousSimulation:
         self._fetch_arrival()
         while True:
             self._finish_members()
-            joining = self._scheduler.join(self._now)
+            joining = self._scheduler.join(self._now, self._step)
             if joining:
                 self._prefill(joining)
             elif self._running:
                 self._decode()
-            elif self._next_at < math.inf:
-                self._now = self._next_at
-                self._take_arrival()
-            else:
+            elif not self._idle():
                 break
         self._scheduler.ledger.check_conservation()
         return self._log
+
+    def _idle(self) -> bool:
+        """Let the clock run to the next arrival or expiry; False if there is neither."""
+        expiry_at = self._scheduler.queue.next_expiry_seconds()
+        if self._next_at <= expiry_at:
+            if self._next_at == math.inf:
+                return False
+            self._now = self._next_at
+            self._take_arrival()
+        else:
+            self._now = math.nextafter(expiry_at, math.inf)
+            self._scheduler.expire(self._now)
+        return True
 
     def _fetch_arrival(self) -> None:
         self._next = next(self._arrivals, None)
@@ -131,6 +141,7 @@ class ContinuousSimulation:
             believed += self._cost.prefill_seconds(float(waiting.arrival.prompt_tokens))
         self._log.num_decisions += 1
         self._pass_time(joined_at + believed * self._factors.next())
+        self._scheduler.observe(believed, self._now - joined_at)
         self._context_tokens += decoding
         self._step += 1
         join = len(self._log.batches)
@@ -159,7 +170,9 @@ class ContinuousSimulation:
                 steps = self._steps_until((changed_at - self._now) / factor, steps)
                 end = self._now + self._stretch_seconds(steps) * factor
                 break
+        believed, began_at = self._stretch_seconds(steps), self._now
         self._pass_time(end)
+        self._scheduler.observe(believed, self._now - began_at)
         self._context_tokens += steps * len(self._running)
         self._step += steps
 

@@ -11,12 +11,14 @@ from edgebatch.solvers.base import Solver
 from edgebatch.solvers.brute_force import BruteForce
 from edgebatch.solvers.cp_sat import CpSatSolver
 from edgebatch.solvers.dftsp import Dftsp
+from edgebatch.solvers.exact import Exact
 from edgebatch.solvers.lists import Edf, Fcfs, Greedy, NoBatching, Sjf, StaticBatching
 from edgebatch.solvers.milp import MilpSolver
 
 SOLVERS: dict[str, Callable[..., Solver]] = {
     solver.name: solver
     for solver in (
+        Exact,
         Dftsp,
         BruteForce,
         StaticBatching,

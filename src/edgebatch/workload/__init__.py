@@ -25,7 +25,7 @@ from edgebatch.workload.limits import (
 from edgebatch.workload.lognormal import Lognormal
 from edgebatch.workload.processes import ArrivalProcess, Deterministic, Gamma, Poisson
 from edgebatch.workload.replay import TraceWorkload
-from edgebatch.workload.rows import TraceRow
+from edgebatch.workload.rows import MAX_SECONDS, TraceRow
 from edgebatch.workload.statistics import TokenStatistics, TraceStatistics, trace_statistics
 from edgebatch.workload.streams import Stream, Streams, generator_for
 from edgebatch.workload.synthetic import SyntheticWorkload
@@ -33,6 +33,7 @@ from edgebatch.workload.traces import Trace, open_trace, recorded, write_trace
 
 __all__ = [
     "EXACT_LIMIT",
+    "MAX_SECONDS",
     "TRACE_FORMATS",
     "Arrival",
     "ArrivalProcess",

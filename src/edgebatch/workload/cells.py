@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 from datetime import UTC, datetime
 from typing import Protocol
 
-from edgebatch.workload.rows import MAX_TOKENS
+from edgebatch.schema import LARGEST_NUMBER
+from edgebatch.workload.rows import MAX_SECONDS, MAX_TOKENS
 
 TOKENS_WANTED = f"a whole number from 1 to {MAX_TOKENS}"
 
@@ -27,12 +27,12 @@ class Clock(Protocol):
 class SecondsClock:
     """Arrival times in seconds."""
 
-    wanted = "a number of seconds of at least 0"
+    wanted = f"a number of seconds of at least 0 and at most {MAX_SECONDS:g}"
 
     def __call__(self, text: str, /) -> float:
         """Return the seconds."""
         seconds = float(text)
-        if not 0.0 <= seconds < math.inf:
+        if not 0.0 <= seconds <= MAX_SECONDS:
             raise ValueError
         return seconds
 
@@ -113,7 +113,7 @@ def quality(text: str) -> float | None:
 
 def bits(text: str) -> float | None:
     """Return a size in bits; None for an empty cell."""
-    return _optional(text, exclusive_minimum=False, maximum=sys.float_info.max)
+    return _optional(text, exclusive_minimum=False, maximum=LARGEST_NUMBER)
 
 
 def _optional(text: str, *, exclusive_minimum: bool, maximum: float) -> float | None:

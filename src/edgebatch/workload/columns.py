@@ -13,6 +13,7 @@ import numpy as np
 from edgebatch.errors import InputError
 from edgebatch.problem.checks import FloatArray
 from edgebatch.registry import lookup
+from edgebatch.schema import LARGEST_NUMBER
 from edgebatch.workload.files import read_lines
 
 
@@ -51,7 +52,7 @@ def read_number_column(path: Path, column: str) -> FloatArray:
             number = float(fields[index])
         except (ValueError, IndexError):
             number = math.nan
-        if not math.isfinite(number):
+        if not abs(number) <= LARGEST_NUMBER:
             found = repr(fields[index]) if index < len(fields) else "a row cut short"
             raise InputError(f"{file}:{line}: {column}", f"must be a finite number, got {found}")
         numbers.append(number)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from edgebatch.errors import InputError, UnknownNameError
 from edgebatch.registry import lookup
+from edgebatch.schema import LARGEST_NUMBER
 from edgebatch.workload.distributions import (
     Choice,
     Constant,
@@ -97,10 +99,9 @@ def _numbers(entry: object, path: str) -> tuple[float, ...]:
 def _number(entry: object, path: str) -> float:
     if isinstance(entry, bool) or not isinstance(entry, int | float):
         raise InputError(path, f"must be a number, got {entry!r}")
-    try:
-        return float(entry)
-    except OverflowError:
-        raise InputError(path, "must be a number below 1e308") from None
+    if LARGEST_NUMBER < abs(entry) < math.inf:
+        raise InputError(path, f"must be at most {LARGEST_NUMBER:g}")
+    return float(entry)
 
 
 def _built(

@@ -1,10 +1,9 @@
-"""Reading text that may be compressed, and writing files whole or not at all."""
+"""Reading and writing text that may be compressed."""
 
 from __future__ import annotations
 
 import gzip
 import io
-import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from edgebatch.errors import InputError
+from edgebatch.files import replacing
 
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -26,6 +26,8 @@ def read_lines(path: Path) -> Iterator[str]:
             cut short; the path says after which line.
     """
     number = 0
+    if "\0" in str(path):
+        raise InputError(repr(str(path)), "no file has a NUL in its name")
     try:
         with path.open("rb") as raw, _decoded(raw) as text:
             for line in text:
@@ -66,21 +68,13 @@ def replacing_file(path: Path) -> Iterator[TextIO]:
     Raises:
         InputError: the file cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as raw:
-            if path.suffix == ".gz":
-                with (
-                    gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
-                    io.TextIOWrapper(packed, encoding="utf-8", newline="") as text,
-                ):
-                    yield text
-            else:
-                with io.TextIOWrapper(raw, encoding="utf-8", newline="") as text:
-                    yield text
-        part.replace(path)
-    except OSError as error:
-        raise InputError(str(path), f"cannot be written: {error.strerror or error}") from None
-    finally:
-        if part.exists():
-            part.unlink()
+    with replacing(path) as raw:
+        if path.suffix == ".gz":
+            with (
+                gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
+                io.TextIOWrapper(packed, encoding="utf-8", newline="") as text,
+            ):
+                yield text
+        else:
+            with io.TextIOWrapper(raw, encoding="utf-8", newline="") as text:
+                yield text

@@ -10,6 +10,9 @@ import numpy as np
 from edgebatch.errors import InputError
 from edgebatch.problem.checks import FloatArray, require_number
 
+_GREATEST_SIGMA = 25.0
+"""Beyond it the mean, e^(σ²/2) medians, soon leaves the range of a float."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lognormal:
@@ -20,7 +23,7 @@ class Lognormal:
 
     Attributes:
         median: median before clipping, above 0.
-        sigma: standard deviation of the logarithm, at least 0.
+        sigma: standard deviation of the logarithm, 0 to 25.
         minimum, maximum: the range; by default there is none.
     """
 
@@ -31,7 +34,8 @@ class Lognormal:
 
     def __post_init__(self) -> None:
         require_number("median", self.median, exclusive=True)
-        require_number("sigma", self.sigma)
+        if not 0.0 <= self.sigma <= _GREATEST_SIGMA:
+            raise InputError("sigma", f"must be from 0 to {_GREATEST_SIGMA:g}, got {self.sigma!r}")
         require_number("minimum", self.minimum)
         if not self.maximum >= self.minimum:
             raise InputError(

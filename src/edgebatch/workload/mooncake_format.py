@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from edgebatch.errors import InputError
 from edgebatch.units import MILLI
 from edgebatch.workload.cells import TOKENS_WANTED
-from edgebatch.workload.rows import MAX_TOKENS, TraceRow
+from edgebatch.workload.rows import MAX_SECONDS, MAX_TOKENS, TraceRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +61,11 @@ def _row(text: str, place: str) -> TraceRow:
         if key not in entry:
             raise InputError(f"{place}: {key}", "is missing")
     milliseconds = entry["timestamp"]
-    if type(milliseconds) not in (int, float) or not 0 <= milliseconds < math.inf:
+    most = MAX_SECONDS / MILLI
+    if type(milliseconds) not in (int, float) or not 0 <= milliseconds <= most:
         raise InputError(
-            f"{place}: timestamp", f"must be milliseconds of at least 0, got {milliseconds!r}"
+            f"{place}: timestamp",
+            f"must be milliseconds of at least 0 and at most {most:g}, got {milliseconds!r}",
         )
     for key in ("input_length", "output_length"):
         if type(entry[key]) is not int or not 1 <= entry[key] <= MAX_TOKENS:

@@ -13,7 +13,12 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from edgebatch.errors import InputError
 from edgebatch.problem.checks import FloatArray, require_number
+
+# beyond these, times of arrival run out of the range or the digits of a float
+_RATES = (1e-9, 1e12)
+_CVS = (1e-3, 100.0)
 
 
 class ArrivalProcess(Protocol):
@@ -38,12 +43,19 @@ class _Renewal:
     rate_per_second: float
 
     def __post_init__(self) -> None:
-        require_number("rate_per_second", self.rate_per_second, exclusive=True)
+        _require_between("rate_per_second", self.rate_per_second, _RATES)
 
     def scaled(self, rate_factor: float) -> Self:
         """Return the process with ``rate_factor`` times the rate and the same draws."""
         require_number("rate_factor", rate_factor, exclusive=True)
         return replace(self, rate_per_second=self.rate_per_second * rate_factor)
+
+
+def _require_between(path: str, value: float, limits: tuple[float, float]) -> None:
+    require_number(path, value, exclusive=True)
+    least, greatest = limits
+    if not least <= value <= greatest:
+        raise InputError(path, f"must be from {least:g} to {greatest:g}, got {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +79,14 @@ class Gamma(_Renewal):
 
     Attributes:
         rate_per_second: mean arrival rate, above 0.
-        cv: coefficient of variation of the gaps, above 0; 1 is Poisson.
+        cv: coefficient of variation of the gaps, 0.001 to 100; 1 is Poisson.
     """
 
     cv: float
 
     def __post_init__(self) -> None:
         _Renewal.__post_init__(self)
-        require_number("cv", self.cv, exclusive=True)
+        _require_between("cv", self.cv, _CVS)
 
     def gaps_seconds(self, generator: np.random.Generator, size: int, /) -> FloatArray:
         """Return the next ``size`` gaps between arrivals: float64, shape (size,)."""

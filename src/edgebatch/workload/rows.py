@@ -7,13 +7,16 @@ from typing import NamedTuple
 MAX_TOKENS = 1_000_000_000
 """More than any context; a greater count is a damaged row."""
 
+MAX_SECONDS = 1e12
+"""Thirty thousand years; a later arrival is a damaged row or one in another unit."""
+
 
 class TraceRow(NamedTuple):
     """A request that was recorded. The fields are also the columns of our own trace format.
 
     Attributes:
-        arrival_seconds: when it arrived, from the beginning of the trace; 0 in every row of a
-            file that holds lengths only.
+        arrival_seconds: when it arrived, from the beginning of the trace, 0 to MAX_SECONDS; 0 in
+            every row of a file that holds lengths only.
         prompt_tokens: tokens of its prompt, 1 to MAX_TOKENS.
         output_tokens: tokens of the answer that it got, 1 to MAX_TOKENS.
         deadline_seconds: time from its arrival until the whole answer had to be there, above 0,

@@ -19,6 +19,9 @@ from edgebatch.workload.lengths import Lengths
 from edgebatch.workload.processes import ArrivalProcess
 from edgebatch.workload.streams import Stream, Streams, generator_for
 
+_MOST_REQUESTS = 1e9
+"""More would take days; whoever asks for them has most likely slipped."""
+
 
 @dataclass(frozen=True)
 class SyntheticWorkload:
@@ -53,6 +56,13 @@ class SyntheticWorkload:
             require_count("num_requests", self.num_requests)
         if self.duration_seconds is not None:
             require_number("duration_seconds", self.duration_seconds, exclusive=True)
+            expected = self.process.rate_per_second * self.duration_seconds
+            if self.num_requests is None and expected > _MOST_REQUESTS:
+                raise InputError(
+                    "duration_seconds",
+                    f"would bring about {expected:.3g} requests, expected at most "
+                    f"{_MOST_REQUESTS:g}; lower it or the rate, or give num_requests",
+                )
         generator_for(self.seed, Stream.ARRIVALS)
 
     @property

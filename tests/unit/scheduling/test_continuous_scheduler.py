@@ -31,7 +31,7 @@ def test_the_order_decides_who_joins_first(order: str, joined: list[int]) -> Non
     scheduler.submit(arrival(0, 0.0, 9, deadline=50.0), 0.0)
     scheduler.submit(arrival(1, 1.0, 1, deadline=60.0), 1.0)
     scheduler.submit(arrival(2, 2.0, 2, deadline=40.0), 2.0)
-    assert numbers(scheduler.join(3.0)) == joined
+    assert numbers(scheduler.join(3.0, 0)) == joined
     assert scheduler.binding() is Budget.LATENCY
 
 
@@ -39,13 +39,13 @@ def test_equal_keys_go_to_the_older() -> None:
     scheduler = scheduler_for(JoinRules("sjf", batch_cap=1))
     for number in range(3):
         scheduler.submit(arrival(number, float(number)), float(number))
-    assert numbers(scheduler.join(5.0)) == [0]
+    assert numbers(scheduler.join(5.0, 0)) == [0]
 
 
 def test_an_arrival_that_can_join_ends_the_step_and_one_that_cannot_does_not() -> None:
     scheduler = scheduler_for(cached_tokens=5)
     assert scheduler.submit(arrival(0, 0.0, 1, 2), 0.0)
-    scheduler.join(0.0)
+    scheduler.join(0.0, 0)
     assert not scheduler.submit(arrival(1, 1.0, 2, 1), 1.0)  # 3 + 3 > 5
     assert not scheduler.submit(arrival(2, 2.0, 1, 1), 2.0)  # would fit, but stands behind
     assert scheduler.binding() is Budget.MEMORY
@@ -55,24 +55,24 @@ def test_the_whole_answer_is_reserved_until_its_end() -> None:
     scheduler = scheduler_for(cached_tokens=5)
     scheduler.submit(arrival(0, 0.0, 1, 3, actual=1), 0.0)
     scheduler.submit(arrival(1, 0.0, 1, 1), 0.0)
-    (first,) = scheduler.join(0.0)
+    (first,) = scheduler.join(0.0, 0)
     assert (scheduler.reserved_tokens, scheduler.num_running) == (4, 1)
-    assert scheduler.join(1.0) == []
+    assert scheduler.join(1.0, 0) == []
     finish(scheduler, first)
     assert (scheduler.reserved_tokens, scheduler.num_running) == (0, 0)
-    assert numbers(scheduler.join(2.0)) == [1]
+    assert numbers(scheduler.join(2.0, 0)) == [1]
     assert scheduler.binding() is None
 
 
 def test_an_expired_head_lets_the_next_one_join() -> None:
     scheduler = scheduler_for(JoinRules(expire=True), cached_tokens=5)
     scheduler.submit(arrival(0, 0.0, 1, 2), 0.0)
-    scheduler.join(0.0)
+    scheduler.join(0.0, 0)
     scheduler.submit(arrival(1, 0.0, 2, 1, deadline=3.0), 0.0)  # takes 2.5 s
     scheduler.submit(arrival(2, 0.0), 0.0)
     assert not scheduler.expire(0.4)
     assert scheduler.expire(0.6)
-    assert numbers(scheduler.join(0.6)) == [2]
+    assert numbers(scheduler.join(0.6, 0)) == [2]
     assert scheduler.ledger.column("outcome").tolist() == [Outcome.EXPIRED]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgebatch.errors import InputError, MissingExtraError
+from edgebatch.files import replacing, require_place
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,8 +58,7 @@ def check_plot_path(path: Path) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise InputError("--plot", f"must end in {', '.join(FORMATS)}, got {str(path)!r}")
-    if not path.resolve().parent.is_dir():
-        raise InputError("--plot", f"there is no folder {str(path.resolve().parent)!r}")
+    require_place("--plot", path)
     try:
         import matplotlib  # noqa: F401  (only to see whether it is there)
     except ImportError as error:
@@ -81,12 +81,7 @@ def save(figure: Figure, path: Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    undated = {".png": "Software", ".svg": "Date", ".pdf": "CreationDate"}[path.suffix.lower()]
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        figure.savefig(partial, metadata={undated: None})
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(str(path), f"cannot be written: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    suffix = path.suffix.lower()
+    undated = {".png": "Software", ".svg": "Date", ".pdf": "CreationDate"}[suffix]
+    with replacing(path) as file:
+        figure.savefig(file, format=suffix.removeprefix("."), metadata={undated: None})

@@ -1,0 +1,119 @@
+"""What all schedulers of continuous batching share: one precision, a queue, places in the cache."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from edgebatch.cost import BatchCost, Budget, hosted_bytes
+from edgebatch.registry import lookup
+from edgebatch.scheduling.epoch import Hosting
+from edgebatch.scheduling.fastest import FastestAnswer
+from edgebatch.scheduling.outcomes import Ledger
+from edgebatch.scheduling.waiting import Waiting, WaitingQueue, served
+from edgebatch.units import RELATIVE_TOLERANCE
+from edgebatch.workload import Arrival
+
+
+class JoiningScheduler(ABC):
+    """Decides between two steps who joins the running batch.
+
+    Only one precision is hosted, so the cache has the memory that others' weights would take. A
+    request's whole cache, prompt and output limit, is reserved when it joins, so nothing ever has
+    to be preempted. It reads no clock; whoever drives it says what time it is.
+
+    Args:
+        hosting: node, model and hosted precisions; the batching mode plays no part, since
+            requests that come and go one by one are never padded.
+        precision: name of the precision that runs; None for the one of the highest quality.
+        queue_limit: most requests that may wait.
+        expire: whether requests whose deadline can no longer be met are turned away.
+
+    Attributes:
+        ledger: what became of every request.
+        queue: who waits.
+        cost: cost model of the precision that runs.
+        precision: its position in the hosted list.
+        token_budget: tokens that the cache can hold.
+        reserved_tokens: tokens of the requests that run.
+        num_running: how many requests run.
+
+    Raises:
+        UnknownNameError: the precision is not hosted.
+        CannotHostError: the weights do not fit.
+    """
+
+    def __init__(
+        self, hosting: Hosting, *, precision: str | None, queue_limit: int | None, expire: bool
+    ) -> None:
+        by_name = {each.name: each for each in hosting.precisions}
+        if precision is None:
+            runs = max(hosting.precisions, key=lambda each: each.quality)
+        else:
+            runs = lookup(by_name, precision, "precision")
+        self.hosting = hosting
+        self.precision = hosting.precisions.index(runs)
+        self.cost = BatchCost(hosting.node, hosting.model, runs)
+        self.ledger = Ledger()
+        # a joiner's prompt is at the node already, and the batch that it joins has begun
+        joined = hosting.node.replace(uplink_seconds=0.0, batch_overhead_seconds=0.0)
+        fastest = FastestAnswer(joined, hosting.model, (runs,))
+        self.queue = WaitingQueue(fastest, self.ledger, queue_limit=queue_limit, expire=expire)
+        hosted = hosted_bytes(hosting.node, hosting.model, (runs,))
+        free_bytes = hosting.node.memory_bytes * (1.0 + RELATIVE_TOLERANCE) - hosted
+        self.token_budget = free_bytes / self.cost.kv_bytes_per_token
+        self.reserved_tokens = 0
+        self.num_running = 0
+
+    @abstractmethod
+    def submit(self, arrival: Arrival, now: float) -> bool:
+        """Take a request in; return whether someone could join now, so that a step must end."""
+
+    @abstractmethod
+    def expire(self, now: float) -> bool:
+        """Expire who is too late; return whether someone could join because of that."""
+
+    @abstractmethod
+    def join(self, now: float, step: int) -> list[Waiting]:
+        """Return who joins the running batch now, and count them as running.
+
+        Args:
+            now: the time.
+            step: how many steps the engine has done in all.
+        """
+
+    @abstractmethod
+    def binding(self) -> Budget | None:
+        """Return what keeps the next candidate from joining; None if nobody is kept waiting."""
+
+    def observe(self, believed_seconds: float, actual_seconds: float) -> None:  # noqa: B027
+        """Take note of how long steps took that were believed to take so long."""
+
+    def complete(
+        self,
+        waiting: Waiting,
+        *,
+        joined_at: float,
+        first_token_at: float,
+        last_token_at: float,
+        join: int,
+    ) -> None:
+        """Record that a member has produced its last token, and free its place."""
+        self.num_running -= 1
+        self.reserved_tokens -= waiting.arrival.prompt_tokens + waiting.arrival.output_tokens
+        self.ledger.close(
+            served(
+                waiting,
+                decided_at=joined_at,
+                first_token_at=first_token_at,
+                last_token_at=last_token_at,
+                finished_at=last_token_at + self.hosting.node.downlink_seconds,
+                batch=join,
+                precision=self.precision,
+            )
+        )
+
+    def _start(self, waiting: Waiting) -> None:
+        """Move a request from the queue into the running batch."""
+        self.queue.remove([waiting])
+        self.num_running += 1
+        self.reserved_tokens += waiting.arrival.prompt_tokens + waiting.arrival.output_tokens

@@ -1,0 +1,242 @@
+"""``rolling``: who joins the running batch, such that everyone in it still ends in time.
+
+A request joins only if, by the cost model, it and every member end by their deadlines. Of those
+who could join, the one with the least work per value goes first, and so on until nobody can.
+
+A member whose slack is used up bars everyone: no prefill may delay it any more. A joiner must
+therefore bring slack of at least κ times its own duration, with κ = min(1, ρ²), where ρ is the work
+that arrivals bring per second. When little is asked (ρ ≪ 1) nearly anyone in time may join; when
+more is asked than can be served, only those who leave room for others do.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgebatch.cost import Budget
+from edgebatch.errors import InputError
+from edgebatch.problem.checks import FloatArray, IntArray, require_number
+from edgebatch.scheduling.epoch import Hosting
+from edgebatch.scheduling.joining import JoiningScheduler
+from edgebatch.scheduling.observed import ObservedDemand, ObservedPace
+from edgebatch.scheduling.running_batch import RunningBatch
+from edgebatch.scheduling.waiting import Waiting
+from edgebatch.units import RELATIVE_TOLERANCE
+from edgebatch.workload import Arrival
+
+_MOST_RESERVE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RollingRules:
+    """Knobs of the rolling admission.
+
+    Attributes:
+        precision: name of the one precision that is hosted and runs; None means the one of the
+            highest quality.
+        batch_cap: most requests that run at once; None leaves it to time and memory.
+        reserve: κ, slack that a joiner must bring as a multiple of its duration; None adapts it.
+        safety: margin on all believed times, as a multiple of how much they were seen to scatter.
+        ageing: how much a request gains in rank while it waits: by the time that it has used up its
+            deadline its value counts 1 + ageing times.
+
+    Raises:
+        InputError: a number is out of its range.
+    """
+
+    precision: str | None = None
+    batch_cap: int | None = None
+    reserve: float | None = None
+    safety: float = 1.0
+    ageing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.batch_cap is not None and self.batch_cap < 1:
+            raise InputError("batch_cap", f"must be at least 1, got {self.batch_cap}")
+        for name in ("reserve", "safety", "ageing"):
+            if getattr(self, name) is not None:
+                require_number(name, getattr(self, name))
+
+
+class RollingScheduler(JoiningScheduler):
+    """Admission into a running batch that keeps every commitment.
+
+    Args:
+        hosting: node, model and hosted precisions, of which one runs.
+        rules: the knobs.
+        queue_limit: most requests that may wait.
+
+    Attributes:
+        pace: how fast the node was seen to be.
+        demand: how much is asked of it.
+
+    Raises:
+        UnknownNameError: the precision is not hosted.
+        CannotHostError: the weights do not fit.
+    """
+
+    def __init__(
+        self, hosting: Hosting, rules: RollingRules, *, queue_limit: int | None = None
+    ) -> None:
+        super().__init__(hosting, precision=rules.precision, queue_limit=queue_limit, expire=True)
+        self.rules = rules
+        self.pace = ObservedPace()
+        self.demand = ObservedDemand()
+        self._cap = math.inf if rules.batch_cap is None else rules.batch_cap
+        self._members: dict[int, tuple[Waiting, int]] = {}
+        self._least_slack = math.inf
+
+    def submit(self, arrival: Arrival, now: float) -> bool:
+        """Take a request in; return whether it might join now, so that a step must end."""
+        prompt, output = float(arrival.prompt_tokens), float(arrival.output_tokens)
+        work = self.cost.member_seconds(prompt, output)
+        self.demand.observe(arrival.arrival_seconds, work * self.pace.pace)
+        if self.queue.submit(arrival, now) is None or self.num_running >= self._cap:
+            return False
+        return self.pace.pace * self.cost.prefill_seconds(prompt) <= self._least_slack
+
+    def expire(self, now: float) -> bool:
+        """Expire who is too late; nobody waits behind anybody, so that lets nobody in."""
+        self.queue.expire(now)
+        return False
+
+    def observe(self, believed_seconds: float, actual_seconds: float) -> None:
+        """Learn how fast the node is and how much that scatters."""
+        self.pace.observe(believed_seconds, actual_seconds)
+
+    def binding(self) -> Budget | None:
+        """Return what keeps candidates from joining; None if nobody is kept waiting."""
+        return Budget.LATENCY if len(self.queue) else None
+
+    def complete(self, waiting: Waiting, **times: Any) -> None:
+        """Record that a member has produced its last token, and free its place."""
+        del self._members[waiting.arrival.number]
+        super().complete(waiting, **times)
+
+    def join(self, now: float, step: int) -> list[Waiting]:
+        """Return who joins the running batch now, and count them as running."""
+        self.queue.expire(now)
+        batch = self._running_batch(now, step)
+        candidates = _Candidates(list(self.queue), self._until_last_token(now), batch)
+        joining: list[Waiting] = []
+        while True:
+            slack = self._slack(batch)
+            self._least_slack = float(slack.min(initial=math.inf))
+            chosen = self._choose(candidates, batch, slack, now)
+            if chosen is None:
+                return joining
+            candidates.open[chosen] = False
+            waiting = candidates.waiting[chosen]
+            self._start(waiting)
+            self._members[waiting.arrival.number] = (waiting, step)
+            joining.append(waiting)
+            batch = batch.joined_by(
+                candidates.prompts[chosen],
+                candidates.outputs[chosen],
+                candidates.allowed_seconds[chosen],
+            )
+
+    def retry_after_seconds(self, now: float, step: int) -> float:
+        """Return when a request that cannot join now should be tried again.
+
+        That is when the first of the members whose slack is used up is believed to end: until then
+        no prefill of any length may come between.
+        """
+        batch = self._running_batch(now, step)
+        if len(batch) == 0:
+            return 0.0
+        tightest = batch.remaining[np.argmin(self._slack(batch))]
+        return self.pace.pace * float(batch.seconds_until(np.array([tightest]))[0])
+
+    def _until_last_token(self, now: float) -> float:
+        """Return what to take off an absolute deadline to get the time left for computing."""
+        return now + self.hosting.node.downlink_seconds
+
+    def _running_batch(self, now: float, step: int) -> RunningBatch:
+        members = list(self._members.values())
+        done = np.array([float(step - joined) for _, joined in members])
+        outputs = np.array([float(each.arrival.output_tokens) for each, _ in members])
+        prompts = np.array([float(each.arrival.prompt_tokens) for each, _ in members])
+        deadlines = np.array([each.deadline_at_seconds for each, _ in members])
+        allowed = deadlines - self._until_last_token(now)
+        return RunningBatch(self.cost, outputs - done, prompts + done, allowed)
+
+    def _slack(self, batch: RunningBatch) -> FloatArray:
+        """Return by how much each member may still be delayed, the safety margin kept.
+
+        Who is late for certain bars nobody: no admission can break that commitment any more.
+        """
+        ends = self.pace.pace * batch.seconds_until(batch.remaining)
+        margin = self.rules.safety * self.pace.scatter
+        tolerance = RELATIVE_TOLERANCE * np.abs(batch.allowed_seconds)
+        lost = ends * (1.0 - margin) > batch.allowed_seconds + tolerance
+        slack = batch.allowed_seconds + tolerance - ends * (1.0 + margin)
+        return np.where(lost, math.inf, slack)
+
+    def _choose(
+        self, candidates: _Candidates, batch: RunningBatch, slack: FloatArray, now: float
+    ) -> int | None:
+        """Return who joins next; None if nobody can. Who cannot now cannot after others joined."""
+        pace = self.pace.pace * (1.0 + self.rules.safety * self.pace.scatter)
+        open_indices = np.flatnonzero(candidates.open)
+        if len(open_indices) == 0 or self.num_running >= self._cap:
+            return None
+        prompts, outputs = candidates.prompts[open_indices], candidates.outputs[open_indices]
+        ends = pace * batch.ends(prompts, outputs)
+        reserve = self._reserve() if len(batch) else 0.0
+        allowed = candidates.allowed_seconds[open_indices]
+        fits = ends * (1.0 + reserve) <= allowed * (1.0 + RELATIVE_TOLERANCE)
+        fits &= self.reserved_tokens + prompts + outputs <= self.token_budget
+        if len(batch):
+            maybe = np.flatnonzero(fits)
+            delays = pace * batch.delays(prompts[maybe], outputs[maybe])
+            fits[maybe] = (delays <= slack).all(axis=1)
+        candidates.open[open_indices[~fits]] = False
+        able = open_indices[fits]
+        if len(able) == 0:
+            return None
+        return int(able[np.argmin(candidates.rank(able, now, self.rules.ageing))])
+
+    def _reserve(self) -> float:
+        if self.rules.reserve is not None:
+            return self.rules.reserve
+        return min(_MOST_RESERVE, self.demand.per_second**2)
+
+
+class _Candidates:
+    """Who waits, as arrays of shape (N,).
+
+    Attributes:
+        waiting: the requests, oldest first.
+        prompts, outputs: their lengths.
+        allowed_seconds: time in which their last token must come.
+        open: who might still join at this decision.
+    """
+
+    def __init__(
+        self, waiting: list[Waiting], until_last_token: float, batch: RunningBatch
+    ) -> None:
+        self.waiting = waiting
+        self.prompts = np.array([float(each.arrival.prompt_tokens) for each in waiting])
+        self.outputs = np.array([float(each.arrival.output_tokens) for each in waiting])
+        deadlines = np.array([each.deadline_at_seconds for each in waiting])
+        self.allowed_seconds = deadlines - until_last_token
+        self.open = np.ones(len(waiting), dtype=np.bool_)
+        self._cost = batch.cost
+
+    def rank(self, indices: IntArray, now: float, ageing: float) -> FloatArray:
+        """Return work per value of some of them; least goes first, equals by age."""
+        arrivals = [self.waiting[index].arrival for index in indices.tolist()]
+        value = np.array([each.value for each in arrivals])
+        if ageing > 0.0:
+            waited = np.array(
+                [(now - each.arrival_seconds) / each.deadline_seconds for each in arrivals]
+            )
+            value = value * (1.0 + ageing * waited)
+        work = self._cost.member_seconds(self.prompts[indices], self.outputs[indices])
+        rank: FloatArray = work / value
+        return rank
