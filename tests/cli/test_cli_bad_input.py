@@ -64,10 +64,14 @@ TRACES = (
 
 
 @pytest.mark.parametrize(("trace", "said"), TRACES)
-def test_a_bad_trace_is_refused_by_all_that_read_one(folder: Path, trace: str, said: str) -> None:
-    check_refused(folder, said, "trace", trace)
-    check_refused(folder, said, "simulate", "--trace", trace, "--requests", "out.csv")
+def test_a_bad_trace_is_refused(folder: Path, trace: str, said: str) -> None:
     check_refused(folder, said, "compare", "--trace", trace, "--results", "out.json")
+
+
+def test_a_trace_that_goes_bad_during_a_run_leaves_nothing_behind(folder: Path) -> None:
+    options = ("--requests", "out.csv", "--chrome-trace", "out.json")
+    check_refused(folder, "huge.csv:201", "simulate", "--trace", "huge.csv", *options)
+    check_refused(folder, "end early", "simulate", "--trace", "truncated.csv.gz", *options)
 
 
 def test_lengths_alone_cannot_be_replayed(folder: Path) -> None:
@@ -88,7 +92,6 @@ def test_lengths_alone_cannot_be_replayed(folder: Path) -> None:
 )
 def test_a_bad_scenario_is_refused(folder: Path, source: str, said: str) -> None:
     check_refused(folder, said, "simulate", source, "--chrome-trace", "out.json")
-    check_refused(folder, said, "compare", source)
 
 
 @pytest.mark.parametrize(
@@ -173,17 +176,29 @@ def test_a_bad_option_of_simulate_is_refused(
         (("--results", "missing/out.json"), "--results: there is no folder"),
         (("--results", "folder"), "--results: must be a file"),
         (("--load", "1", "-s", "workload.deadline_seconds=0.001"), "the capacity is 0"),
-        (("--trace", "good.csv", "-s", "workload.start_seconds=1e6"), "workload: has no requests"),
-        (
-            ("--trace", "good.csv", "--rate", "2", "-s", "workload.num_requests=1"),
-            "workload: has too few arrivals to have a rate",
-        ),
     ],
 )
 def test_a_bad_option_of_compare_is_refused(
     folder: Path, options: tuple[str, ...], said: str
 ) -> None:
     check_refused(folder, said, "compare", *SHORT, *options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("-s", "workload.start_seconds=1e6"), "workload: has no requests"),
+        (
+            ("--rate", "2", "-s", "workload.num_requests=1"),
+            "workload: has too few arrivals to have a rate",
+        ),
+        (("-s", "workload.duration_seconds=1"), "must not stand beside workload.trace"),
+    ],
+)
+def test_a_window_with_nothing_to_compare_is_refused(
+    folder: Path, options: tuple[str, ...], said: str
+) -> None:
+    check_refused(folder, said, "compare", "--trace", "good.csv", *options)
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,11 +50,16 @@ def test_a_folder_that_does_not_exist_is_one_clear_error(tmp_path: Path) -> None
         write_text(tmp_path / "missing" / "out", "text")
 
 
+def half_of_it() -> Iterator[bytes]:
+    yield b"half of it"
+    raise ZeroDivisionError
+
+
 def test_what_was_written_before_an_error_is_gone(tmp_path: Path) -> None:
     path = tmp_path / "out"
     path.write_bytes(b"old")
-    with pytest.raises(TypeError), replacing(path) as file:
-        file.writelines((b"half of it", None))  # type: ignore[list-item]
+    with pytest.raises(ZeroDivisionError), replacing(path) as file:
+        file.writelines(half_of_it())
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

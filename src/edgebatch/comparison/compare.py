@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -52,10 +53,13 @@ class Comparison:
     runs: tuple[Run, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain data for JSON, with the version that made it."""
+        """Return everything as plain data for JSON, with the version that made it.
+
+        JSON has no infinity, so a scenario's stands there as the text ``inf``.
+        """
         return {
             "edgebatch": __version__,
-            "scenario": self.scenario,
+            "scenario": _spelt_out(self.scenario),
             "capacity_per_second": self.capacity_per_second,
             "runs": [asdict(run) for run in self.runs],
         }
@@ -75,6 +79,14 @@ class Comparison:
             for run in self.runs
             if run.policy == policy and run.rate_per_second == rate_per_second
         ]
+
+
+def _spelt_out(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _spelt_out(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_spelt_out(entry) for entry in value]
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
 @dataclass(frozen=True, slots=True)

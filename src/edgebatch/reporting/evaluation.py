@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import astuple, fields
 from statistics import fmean
@@ -131,24 +132,16 @@ def exceptions_table(observations: Sequence[Observation]) -> Table | None:
 
 
 def search_table(efforts: Sequence[SearchEffort], plan: Plan) -> Table:
-    """Return how many fewer nodes DFTSP visited, a column an arrival rate."""
-    rows = []
-    for setting in plan.search.settings:
-        for model in setting.models:
-            cells = [
-                _saving(
-                    [
-                        each
-                        for each in efforts
-                        if (each.setting, each.model, each.rate_per_second)
-                        == (setting.name, model, rate)
-                    ]
-                )
-                for rate in plan.search.rates_per_second
-            ]
-            rows.append((setting.title, model, *cells))
-    columns = [Column("Setting", numeric=False), Column("Model", numeric=False)]
-    columns += [Column(f"{rate}/s") for rate in plan.search.rates_per_second]
+    """Return how many fewer nodes DFTSP visited, a row an arrival rate."""
+    hosted = [(setting.name, model) for setting in plan.search.settings for model in setting.models]
+    of_cell: dict[tuple[str, str, int], list[SearchEffort]] = defaultdict(list)
+    for each in efforts:
+        of_cell[each.setting, each.model, each.rate_per_second].append(each)
+    rows = [
+        (f"{rate}/s", *(_saving(of_cell[setting, model, rate]) for setting, model in hosted))
+        for rate in plan.search.rates_per_second
+    ]
+    columns = [Column("Rate"), *(Column(f"{setting}\n{model}") for setting, model in hosted)]
     return make_table(
         columns,
         rows,

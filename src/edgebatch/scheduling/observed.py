@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
 
 _MEMORY_SECONDS = 60.0
-_MEMORY_ARRIVALS = 64
+_MEMORY_ARRIVALS = 128
 
 
 @dataclass(slots=True)
@@ -41,22 +44,44 @@ class ObservedPace:
 
 @dataclass(slots=True)
 class ObservedDemand:
-    """Seconds of the node's own work that arrivals ask for per second, forgetting exponentially.
+    """The work that the latest arrivals asked for, in believed seconds of the node's own time."""
 
-    Attributes:
-        per_second: Σ work over Σ time between arrivals; 0 until the second arrival.
-    """
+    _recent: deque[tuple[float, float, float]] = field(
+        default_factory=lambda: deque(maxlen=_MEMORY_ARRIVALS)
+    )
 
-    per_second: float = 0.0
-    _work: float = 0.0
-    _gaps: float = 0.0
-    _last_arrival: float | None = None
+    def observe(self, arrival_seconds: float, work_seconds: float, value: float) -> None:
+        """Take note of an arrival, of the work that it brings and of its value."""
+        self._recent.append((arrival_seconds, work_seconds, work_seconds / value))
 
-    def observe(self, arrival_seconds: float, work_seconds: float) -> None:
-        """Take note of an arrival and of the work that it brings."""
-        kept = 1.0 - 1.0 / _MEMORY_ARRIVALS
-        if self._last_arrival is not None:
-            self._gaps = self._gaps * kept + (arrival_seconds - self._last_arrival)
-            self._work = self._work * kept + work_seconds
-            self.per_second = self._work / self._gaps if self._gaps > 0.0 else math.inf
-        self._last_arrival = arrival_seconds
+    def work_per_second(self) -> float:
+        """Return ρ, Σ work over Σ gaps between arrivals; 0 before the second arrival."""
+        work = sum(each[1] for each in self._later())
+        seconds = self._span_seconds()
+        if work == 0.0:
+            return 0.0
+        return work / seconds if seconds > 0.0 else math.inf
+
+    def price(self, pace: float) -> float:
+        """Return the work per value up to which the node could just serve all that arrives.
+
+        Arrivals of less work per value than this ask for no more time than there is; together with
+        any that are dearer they ask for more. Infinite if there is time for everyone.
+
+        Args:
+            pace: true seconds per believed second.
+        """
+        later = self._later()
+        if not later:
+            return math.inf
+        work, per_value = np.array(later)[:, 1:].T
+        order = np.argsort(per_value)
+        affordable = int(np.searchsorted(pace * np.cumsum(work[order]), self._span_seconds()))
+        return float(per_value[order[affordable]]) if affordable < len(later) else math.inf
+
+    def _later(self) -> list[tuple[float, float, float]]:
+        """Return the arrivals but the first: as many as there are gaps."""
+        return list(self._recent)[1:]
+
+    def _span_seconds(self) -> float:
+        return self._recent[-1][0] - self._recent[0][0] if self._recent else 0.0

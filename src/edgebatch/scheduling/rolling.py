@@ -1,12 +1,15 @@
 """``rolling``: who joins the running batch, such that everyone in it still ends in time.
 
 A request joins only if, by the cost model, it and every member end by their deadlines. Of those
-who could join, the one with the least work per value goes first, and so on until nobody can.
+who could join, the one with the least work per value goes first, and so on until nobody can. Two
+rules keep room for those who come later; both vanish when little is asked of the node:
 
-A member whose slack is used up bars everyone: no prefill may delay it any more. A joiner must
-therefore bring slack of at least κ times its own duration, with κ = min(1, ρ²), where ρ is the work
-that arrivals bring per second. When little is asked (ρ ≪ 1) nearly anyone in time may join; when
-more is asked than can be served, only those who leave room for others do.
+- *Reserve.* A member whose slack is used up bars everyone: no prefill may delay it any more. A
+  joiner must therefore bring slack of at least κ times its own duration, with κ = min(1, ρ²), where
+  ρ is the work that arrivals bring per second.
+- *Price.* When more is asked than can be served, what takes much work for its value takes the place
+  of several cheaper requests that are still to come. Nobody joins a running batch whose work per
+  value is above the price below which arrivals just fill the node's time.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ import numpy as np
 
 from edgebatch.cost import Budget
 from edgebatch.errors import InputError
-from edgebatch.problem.checks import FloatArray, IntArray, require_number
+from edgebatch.problem.checks import FloatArray, require_number
+from edgebatch.scheduling.candidates import Candidates
 from edgebatch.scheduling.epoch import Hosting
 from edgebatch.scheduling.joining import JoiningScheduler
 from edgebatch.scheduling.observed import ObservedDemand, ObservedPace
@@ -94,7 +98,7 @@ class RollingScheduler(JoiningScheduler):
         """Take a request in; return whether it might join now, so that a step must end."""
         prompt, output = float(arrival.prompt_tokens), float(arrival.output_tokens)
         work = self.cost.member_seconds(prompt, output)
-        self.demand.observe(arrival.arrival_seconds, work * self.pace.pace)
+        self.demand.observe(arrival.arrival_seconds, work, arrival.value)
         if self.queue.submit(arrival, now) is None or self.num_running >= self._cap:
             return False
         return self.pace.pace * self.cost.prefill_seconds(prompt) <= self._least_slack
@@ -121,12 +125,19 @@ class RollingScheduler(JoiningScheduler):
         """Return who joins the running batch now, and count them as running."""
         self.queue.expire(now)
         batch = self._running_batch(now, step)
-        candidates = _Candidates(list(self.queue), self._until_last_token(now), batch)
+        candidates = Candidates(
+            list(self.queue),
+            self.cost,
+            now=now,
+            until_last_token=self._until_last_token(now),
+            ageing=self.rules.ageing,
+        )
+        price = self.demand.price(self.pace.pace)
         joining: list[Waiting] = []
         while True:
             slack = self._slack(batch)
             self._least_slack = float(slack.min(initial=math.inf))
-            chosen = self._choose(candidates, batch, slack, now)
+            chosen = self._choose(candidates, batch, slack, price)
             if chosen is None:
                 return joining
             candidates.open[chosen] = False
@@ -178,7 +189,7 @@ class RollingScheduler(JoiningScheduler):
         return np.where(lost, math.inf, slack)
 
     def _choose(
-        self, candidates: _Candidates, batch: RunningBatch, slack: FloatArray, now: float
+        self, candidates: Candidates, batch: RunningBatch, slack: FloatArray, price: float
     ) -> int | None:
         """Return who joins next; None if nobody can. Who cannot now cannot after others joined."""
         pace = self.pace.pace * (1.0 + self.rules.safety * self.pace.scatter)
@@ -192,6 +203,7 @@ class RollingScheduler(JoiningScheduler):
         fits = ends * (1.0 + reserve) <= allowed * (1.0 + RELATIVE_TOLERANCE)
         fits &= self.reserved_tokens + prompts + outputs <= self.token_budget
         if len(batch):
+            fits &= candidates.price[open_indices] <= price
             maybe = np.flatnonzero(fits)
             delays = pace * batch.delays(prompts[maybe], outputs[maybe])
             fits[maybe] = (delays <= slack).all(axis=1)
@@ -199,44 +211,10 @@ class RollingScheduler(JoiningScheduler):
         able = open_indices[fits]
         if len(able) == 0:
             return None
-        return int(able[np.argmin(candidates.rank(able, now, self.rules.ageing))])
+        return int(able[np.argmin(candidates.price[able])])
 
     def _reserve(self) -> float:
         if self.rules.reserve is not None:
             return self.rules.reserve
-        return min(_MOST_RESERVE, self.demand.per_second**2)
-
-
-class _Candidates:
-    """Who waits, as arrays of shape (N,).
-
-    Attributes:
-        waiting: the requests, oldest first.
-        prompts, outputs: their lengths.
-        allowed_seconds: time in which their last token must come.
-        open: who might still join at this decision.
-    """
-
-    def __init__(
-        self, waiting: list[Waiting], until_last_token: float, batch: RunningBatch
-    ) -> None:
-        self.waiting = waiting
-        self.prompts = np.array([float(each.arrival.prompt_tokens) for each in waiting])
-        self.outputs = np.array([float(each.arrival.output_tokens) for each in waiting])
-        deadlines = np.array([each.deadline_at_seconds for each in waiting])
-        self.allowed_seconds = deadlines - until_last_token
-        self.open = np.ones(len(waiting), dtype=np.bool_)
-        self._cost = batch.cost
-
-    def rank(self, indices: IntArray, now: float, ageing: float) -> FloatArray:
-        """Return work per value of some of them; least goes first, equals by age."""
-        arrivals = [self.waiting[index].arrival for index in indices.tolist()]
-        value = np.array([each.value for each in arrivals])
-        if ageing > 0.0:
-            waited = np.array(
-                [(now - each.arrival_seconds) / each.deadline_seconds for each in arrivals]
-            )
-            value = value * (1.0 + ageing * waited)
-        work = self._cost.member_seconds(self.prompts[indices], self.outputs[indices])
-        rank: FloatArray = work / value
-        return rank
+        load = self.pace.pace * self.demand.work_per_second()
+        return min(_MOST_RESERVE, load**2)

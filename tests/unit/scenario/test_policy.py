@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgebatch.errors import InputError
 from edgebatch.scenario import Policy, parse_policy, policy_names
-from edgebatch.scenario.policy import CONTINUOUS
+from edgebatch.scenario.policy import CONTINUOUS, ROLLING
 
 CAPPED = ("static", "fcfs", "edf", "sjf", "greedy")
 UNCAPPED = ("exact", "dftsp", "brute-force", "none", "cp-sat", "milp")
@@ -20,12 +20,22 @@ UNCAPPED = ("exact", "dftsp", "brute-force", "none", "cp-sat", "milp")
 def policies(draw: st.DrawFn) -> Policy:
     name = draw(st.sampled_from(policy_names()))
     caps = st.none() | st.integers(1, 10**6)
+    precisions = st.none() | st.sampled_from(["w8a16", "nf4", "mine 2"])
     if name in CONTINUOUS:
         return Policy(
             name,
             batch_cap=draw(caps),
             expire=draw(st.none() | st.booleans()),
-            precision=draw(st.none() | st.sampled_from(["w8a16", "nf4", "mine 2"])),
+            precision=draw(precisions),
+        )
+    if name == ROLLING:
+        factors = st.none() | st.floats(min_value=0.0, allow_infinity=False)
+        return Policy(
+            name,
+            batch_cap=draw(caps),
+            precision=draw(precisions),
+            reserve=draw(factors),
+            ageing=draw(factors),
         )
     return Policy(
         name,
@@ -48,7 +58,7 @@ def test_knobs_may_be_spaced_out(policy: Policy) -> None:
 
 
 def test_every_solver_and_every_order_of_joining_is_a_policy() -> None:
-    assert {*CAPPED, *UNCAPPED, *CONTINUOUS} == set(policy_names())
+    assert {*CAPPED, *UNCAPPED, *CONTINUOUS, ROLLING} == set(policy_names())
 
 
 def test_names_may_be_written_in_any_case() -> None:
@@ -71,6 +81,8 @@ def test_names_may_be_written_in_any_case() -> None:
         ("dftsp:longest_batch_seconds=-1", "policy.longest_batch_seconds: must be a finite"),
         ("dftsp:expire=true", "policy: 'dftsp' has no knob 'expire'"),
         ("continuous:longest_batch_seconds=1", "has no knob 'longest_batch_seconds'"),
+        ("rolling:expire=true", "policy: 'rolling' has no knob 'expire'"),
+        ("rolling:reserve=-1", "policy.reserve: must be a finite number of at least 0, got -1.0"),
     ],
 )
 def test_a_slip_is_refused_with_what_was_expected(text: str, said: str) -> None:

@@ -166,7 +166,7 @@ MOON = '{"timestamp": 0, "input_length": 1, "output_length": 1}\n'
         (f"{MOON}[1]\n", ":2", "must be one JSON object"),
         (f"{MOON}{'[' * 100_000}\n", ":2", "must be one JSON object"),
         (f'{MOON}{{"timestamp": 1, "input_length": 1}}\n', ":2: output_length", "is missing"),
-        (MOON.replace("0", "NaN"), ":1: timestamp", "must be milliseconds of at least 0 and at most 1e+15, got nan"),
+        (MOON.replace("0", "NaN"), ":1: timestamp", "must be milliseconds of at least 0 and at"),
         (MOON.replace("0", '"0"'), ":1: timestamp", "got '0'"),
         (MOON.replace("0", "9") + MOON, ":2: timestamp", "must not be earlier"),
         (MOON.replace("1", "1.0"), ":1: input_length", "must be a whole number from 1 to"),

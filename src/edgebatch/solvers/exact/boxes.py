@@ -1,9 +1,10 @@
-"""One box of the search tree: bounded, and closed if it holds a single longest prompt and output.
+"""One box of the search tree: bounded, and closed cell by cell if it holds a single longest prompt.
 
-A box charges the least P and G in it and admits everyone up to the greatest, so its bound holds for
-all in it. Deadlines need no ranges of their own: a sweep with fixed multipliers bounds all of them.
-Multipliers are tuned to the deadline with the highest bound, which rules out most others, until
-none is left or, in a box of single lengths, until the knapsack of that deadline has to be solved.
+A box charges the least lengths in it and admits everyone up to the greatest, so its bounds hold for
+all in it. Within it a *cell* is a tightest deadline and, where outputs are not padded, a longest
+output. A sweep with fixed multipliers bounds all cells at once. Multipliers are tuned to the cell
+with the highest bound, which rules out most others, until none is left. A cell that its own
+multipliers do not rule out is searched, in a box of single lengths; other boxes are split.
 """
 
 from __future__ import annotations
@@ -20,15 +21,20 @@ from edgebatch.solvers.exact.candidates import (
     Candidates,
     Knapsack,
     gather,
-    sweep,
     weigh_up,
 )
 from edgebatch.solvers.exact.compiled import compiled
 from edgebatch.solvers.exact.dual import ROWS, bound_at, minimise_dual
 from edgebatch.solvers.exact.knapsack import exchange, round_down, search_flips
+from edgebatch.solvers.exact.sweeps import sweep
 
 _MOST_TUNINGS = 2
+"""In a box that can be split: more would pay less than splitting it."""
 _CLOSED = -1.0
+_SHORTEST_STEP = 0.1
+_FIRST_TUNINGS = 8
+_MOST_MEMBERS = 200_000
+"""Members of all knapsacks in one call: about how often a time limit is looked at."""
 
 
 class Best(NamedTuple):
@@ -61,6 +67,7 @@ def examine(
     candidates: Candidates,
     box: Box,
     multiplier: FloatArray,
+    bounds: FloatArray,
     best: Best,
     knapsack: Knapsack,
     most_nodes: int,
@@ -71,41 +78,44 @@ def examine(
         candidates: who there is.
         box: what to look at.
         multiplier: λ to begin with, all 0 if none is known; overwritten with the last tuned one.
+        bounds: what is known about each deadline, shape (M,); updated.
         best: updated.
         knapsack: room to work in.
-        most_nodes: limit of the search in each knapsack.
+        most_nodes: limit on the nodes of all searches together.
 
     Returns:
-        A bound on what the box holds, the nodes visited, and whether nothing better than the best
-        is left in it.
+        A bound on what the box holds, the nodes visited, and whether another look at the same box
+        is worth more than splitting it or searching harder.
     """
-    single = _is_single(box)
-    bounds = np.full(len(candidates.ends), np.inf)
-    sweep(candidates, box, np.zeros(ROWS), bounds)
-    if multiplier.any():
-        sweep(candidates, box, multiplier, bounds)
-    nodes, given_up, tunings, tuned = 1, 0.0, 0, -1
+    single = is_single(box)
+    sweep(candidates, box, multiplier, bounds)
+    nodes, members, tunings, tuned = 1, 0, 0, -1
     while True:
         group = int(np.argmax(bounds))
         before = bounds[group]
         if before < needed(best):
-            return max(before, given_up), nodes, given_up == 0.0
+            return before, nodes, False
         if tuned != group and (single or tunings < _MOST_TUNINGS):
-            _tune(candidates, box, group, multiplier, bounds, best, knapsack)
+            if members > _MOST_MEMBERS:
+                return before, nodes, True
+            members += _tune(candidates, box, group, multiplier, bounds, best, knapsack)
             tuned, tunings = group, tunings + 1
             if not single or bounds[group] < before * (1.0 - 1e-9):
                 continue
         if not single:
             return before, nodes, False
-        visited, finished = _close(candidates, box, group, multiplier, best, knapsack, most_nodes)
+        visited, finished = _close(
+            candidates, box, group, multiplier, best, knapsack, most_nodes - nodes
+        )
         nodes += visited
         if not finished:
-            given_up = max(given_up, before)
+            return before, nodes, False
         bounds[group], tuned = _CLOSED, -1
 
 
 @compiled
-def _is_single(box: Box) -> bool:
+def is_single(box: Box) -> bool:
+    """Return whether a box cannot be split."""
     return box.least_prompt == box.most_prompt and box.least_output == box.most_output
 
 
@@ -118,19 +128,46 @@ def _tune(
     bounds: FloatArray,
     best: Best,
     knapsack: Knapsack,
-) -> None:
-    """Fit λ to one deadline, lower all bounds with it, and try to round its relaxation."""
+) -> int:
+    """Fit λ to one cell, lower all bounds with it, try to round its relaxation; return its size."""
     size, budget = gather(candidates, box, group, knapsack)
     if size == 0:
         bounds[group] = 0.0
-        return
-    multiplier[0] *= budget
-    bound = minimise_dual(knapsack.value, knapsack.weight, size, multiplier, needed(best))
-    multiplier[0] /= budget
-    sweep(candidates, box, multiplier, bounds)
-    bounds[group] = min(bounds[group], bound)
+        return 0
+    tuned = multiplier.copy()
+    tuned[0] *= budget
+    bound = minimise_dual(knapsack.value, knapsack.weight, size, tuned, needed(best))
     if bound >= needed(best):
-        _round(candidates, box, group, multiplier, best, knapsack, size, budget)
+        _round(candidates, box, group, tuned, best, knapsack, size)
+    tuned[0] /= budget
+    bounds[group] = min(bounds[group], bound)
+    _approach(candidates, box, tuned, multiplier, bounds)
+    return size
+
+
+@compiled
+def _approach(
+    candidates: Candidates,
+    box: Box,
+    tuned: FloatArray,
+    multiplier: FloatArray,
+    bounds: FloatArray,
+) -> None:
+    """Move λ towards what suits one cell, as far as that lowers the greatest bound of all.
+
+    That bound is convex in λ, and the way begins downhill as the cell is the one that attains it.
+    """
+    nearest, least, step = multiplier.copy(), np.inf, 1.0
+    before = sweep(candidates, box, multiplier, bounds)
+    while step > _SHORTEST_STEP:
+        trial = multiplier + step * (tuned - multiplier)
+        greatest = sweep(candidates, box, trial, bounds)
+        if greatest < least:
+            nearest, least = trial, greatest
+        elif least < before:
+            break
+        step *= 0.5
+    multiplier[:] = nearest
 
 
 @compiled
@@ -142,25 +179,21 @@ def _round(
     best: Best,
     knapsack: Knapsack,
     size: int,
-    budget: float,
 ) -> None:
     """Round the relaxation down to a batch; in a box of several lengths, one of its own longest."""
-    scaled = multiplier.copy()
-    scaled[0] *= budget
-    weigh_up(knapsack, size, scaled)
-    if not _is_single(box):
+    weigh_up(knapsack, size, multiplier)
+    if not is_single(box):
         own_prompt, own_output = 0.0, 0.0
         for i in range(size):
             if knapsack.surplus[i] > 0.0:
                 own_prompt = max(own_prompt, candidates.table[PROMPT, knapsack.member[i]])
                 own_output = max(own_output, candidates.table[OUTPUT, knapsack.member[i]])
         own = Box(own_prompt, own_prompt, own_output, own_output)
-        size, budget = gather(candidates, own, group, knapsack)
-        scaled[0] = multiplier[0] * budget
-        weigh_up(knapsack, size, scaled)
+        size, _ = gather(candidates, own, group, knapsack)
+        weigh_up(knapsack, size, multiplier)
     value, weight, surplus = knapsack.value, knapsack.weight, knapsack.surplus
     total = round_down(value, weight, size, surplus, knapsack.taken)
-    ceiling = bound_at(value, weight, size, scaled)
+    ceiling = bound_at(value, weight, size, multiplier)
     if total < needed(best) <= ceiling:
         total = exchange(value, weight, size, surplus, knapsack.taken, total, ceiling)
     _keep(total, size, best, knapsack)
@@ -194,8 +227,9 @@ def _close(
     value, weight, surplus = knapsack.value, knapsack.weight, knapsack.surplus
     scaled = multiplier.copy()
     scaled[0] *= budget
-    bound = minimise_dual(value, weight, size, scaled, 0.0)
+    minimise_dual(value, weight, size, scaled, 0.0)
     weigh_up(knapsack, size, scaled)
+    bound = bound_at(value, weight, size, scaled)
     nodes = 0
     while bound >= needed(best):
         total, visited = search_flips(

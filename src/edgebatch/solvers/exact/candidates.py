@@ -48,12 +48,17 @@ class Candidates(NamedTuple):
         table: shape (9, N). SECONDS and MEMORY are what a member costs whatever the longest prompt
             is, STEPS how often it pays what a longer prompt adds to a step.
         ends: end of each group of equal deadlines, shape (M,).
+        outputs: lengths that the longest output may have, ascending; just the greatest where it
+            costs nothing, and in padded batching, where the box says it.
+        levels: position in ``outputs`` of the least that is as long as a candidate's, shape (N,).
         mode: batching mode.
         costs: the cost model.
     """
 
     table: FloatArray
     ends: IntArray
+    outputs: FloatArray
+    levels: IntArray
     mode: int
     costs: Costs
 
@@ -121,40 +126,6 @@ def first_budget(
     by_memory = costs.token_budget / (prompt + output)
     how_many: float = np.floor(min(by_time, by_memory))
     return how_many
-
-
-@compiled
-def sweep(candidates: Candidates, box: Box, multiplier: FloatArray, bounds: FloatArray) -> None:
-    """Lower the bound of every deadline to what ``multiplier`` proves, in one pass.
-
-    The surpluses of all who can wait for a deadline are those of all who can wait longer, and a
-    few more.
-
-    Args:
-        candidates: who there is.
-        box: charged at its least lengths, open to everyone up to its greatest.
-        multiplier: λ, shape (ROWS,), the first per unit of the first row's budget.
-        bounds: shape (M,), updated.
-    """
-    table = candidates.table
-    seconds, per_step, memory = charges(candidates, box.least_prompt)
-    total, position = multiplier[1:].sum(), 0
-    for group in range(len(candidates.ends)):
-        end = candidates.ends[group]
-        for i in range(position, end):
-            if table[PROMPT, i] <= box.most_prompt and table[OUTPUT, i] <= box.most_output:
-                time = table[SECONDS, i] + seconds + per_step * table[STEPS, i]
-                surplus = table[VALUE, i] - multiplier[0] * time
-                surplus -= multiplier[1] * (table[MEMORY, i] + memory)
-                surplus -= multiplier[2] * table[UPLINK, i]
-                surplus -= multiplier[3] * table[DOWNLINK, i]
-                if surplus > 0.0:
-                    total += surplus
-        position = end
-        deadline = table[DEADLINE, end - 1]
-        budget = first_budget(candidates, box.least_prompt, box.least_output, deadline)
-        bound = total + multiplier[0] * budget if budget > 0.0 else 0.0
-        bounds[group] = min(bounds[group], bound)
 
 
 @compiled

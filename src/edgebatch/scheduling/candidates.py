@@ -1,0 +1,50 @@
+"""Those who wait, as columns: what the rolling admission looks at."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgebatch.cost import BatchCost
+from edgebatch.problem.checks import FloatArray
+from edgebatch.scheduling.waiting import Waiting
+
+
+class Candidates:
+    """Who waits, as arrays of shape (N,).
+
+    Args:
+        waiting: the requests, oldest first.
+        cost: cost model of the precision that runs.
+        now: the time.
+        until_last_token: what to take off an absolute deadline for the time left for computing.
+        ageing: how much a request's value has grown by the time that its deadline is used up.
+
+    Attributes:
+        waiting: the requests, oldest first.
+        prompts, outputs: their lengths.
+        allowed_seconds: time in which their last token must come.
+        price: believed work of each per value.
+        open: who might still join at this decision.
+    """
+
+    def __init__(
+        self,
+        waiting: list[Waiting],
+        cost: BatchCost,
+        *,
+        now: float,
+        until_last_token: float,
+        ageing: float,
+    ) -> None:
+        self.waiting = waiting
+        arrivals = [each.arrival for each in waiting]
+        self.prompts: FloatArray = np.array([float(each.prompt_tokens) for each in arrivals])
+        self.outputs: FloatArray = np.array([float(each.output_tokens) for each in arrivals])
+        deadlines = np.array([each.deadline_at_seconds for each in waiting])
+        self.allowed_seconds: FloatArray = deadlines - until_last_token
+        value = np.array([each.value for each in arrivals])
+        if ageing > 0.0:
+            waited = [(now - each.arrival_seconds) / each.deadline_seconds for each in arrivals]
+            value = value * (1.0 + ageing * np.array(waited))
+        self.price: FloatArray = cost.member_seconds(self.prompts, self.outputs) / value
+        self.open = np.ones(len(waiting), dtype=np.bool_)
