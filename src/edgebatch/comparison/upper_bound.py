@@ -20,7 +20,7 @@ that lies in its window, every schedule fulfils
 
 (take the passes of those served in time; leaving the others out only frees time). So the largest
 Σ v_i·x_i under these constraints, with each x_i anywhere between 0 and 1, is a bound. Where several
-precisions are hosted, i has variables for each that is good enough, and their x add up to at most 1.
+precisions are hosted, i has variables for each that is good enough, whose x add up to 1 at most.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from edgebatch.workload import Arrival
 if TYPE_CHECKING:
     import highspy
 
-_SLOTS_PER_WINDOW = 12
+_SLOTS_PER_WINDOW = 6
 
 
 def most_value_in_time(
@@ -55,7 +55,7 @@ def most_value_in_time(
     Args:
         hosting: node, model and precisions; each may have the memory beside it to itself.
         workload: who arrives; those without a deadline count as served for nothing.
-        slot_seconds: Δ; shorter slots tighten the bound and take longer. None for a twelfth of
+        slot_seconds: Δ; shorter slots tighten the bound and take longer. None for a sixth of
             the mean window.
 
     Raises:
@@ -208,6 +208,7 @@ class _Relaxation:
                 highs.setOptionValue(*kv.split("="))
         highs.passModel(self._model())
         highs.run()
+        assert highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
         return float(highs.getInfo().objective_function_value)
 
     def _model(self) -> highspy.HighsLp:

@@ -6,7 +6,7 @@ Everything is a constant of the batch plus a sum over its members; solvers rely 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgebatch.cost.formulas import (
     Number,
@@ -26,23 +26,23 @@ class BatchCost:
 
     Attributes:
         node, model, precision: what is costed.
+        kv_bytes_per_token: K_q, bytes that one token leaves in the cache.
+        step_seconds: time of one forward pass whatever the batch: reading the weights, and the
+            overhead.
     """
 
     node: Node
     model: Model
     precision: Precision
+    kv_bytes_per_token: float = field(init=False)
+    step_seconds: float = field(init=False)
 
-    @property
-    def kv_bytes_per_token(self) -> float:
-        """K_q, bytes that one token leaves in the cache."""
-        return kv_bytes_per_token(self.model, self.precision)
-
-    @property
-    def step_seconds(self) -> float:
-        """Time of one forward pass whatever the batch: reading the weights, and the overhead."""
-        return self.node.step_overhead_seconds + self._traffic_seconds(
-            weight_bytes(self.model, self.precision)
-        )
+    def __post_init__(self) -> None:
+        # asked for hundreds of thousands of times in a run
+        cached = kv_bytes_per_token(self.model, self.precision)
+        reading = self._traffic_seconds(weight_bytes(self.model, self.precision))
+        object.__setattr__(self, "kv_bytes_per_token", cached)
+        object.__setattr__(self, "step_seconds", self.node.step_overhead_seconds + reading)
 
     def fixed_seconds(self, longest_output: Number) -> Number:
         """Time of a batch of G passes without its members: G·(W_q/BW + overhead) + overhead."""

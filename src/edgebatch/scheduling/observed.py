@@ -63,10 +63,10 @@ class ObservedDemand:
         return work / seconds if seconds > 0.0 else math.inf
 
     def price(self, pace: float) -> float:
-        """Return the work per value up to which the node could just serve all that arrives.
+        """Return the work per value at which the node's time runs out.
 
-        Arrivals of less work per value than this ask for no more time than there is; together with
-        any that are dearer they ask for more. Infinite if there is time for everyone.
+        All arrivals that ask for less per value could be served in the time in which they came,
+        and some of those that ask for this much. Infinite if there is time for everyone.
 
         Args:
             pace: true seconds per believed second.
@@ -76,7 +76,8 @@ class ObservedDemand:
             return math.inf
         work, per_value = np.array(later)[:, 1:].T
         order = np.argsort(per_value)
-        affordable = int(np.searchsorted(pace * np.cumsum(work[order]), self._span_seconds()))
+        asked_for = pace * np.cumsum(work[order])
+        affordable = int(np.searchsorted(asked_for, self._span_seconds(), side="right"))
         return float(per_value[order[affordable]]) if affordable < len(later) else math.inf
 
     def _later(self) -> list[tuple[float, float, float]]:

@@ -9,7 +9,7 @@ rules keep room for those who come later; both vanish when little is asked of th
   ρ is the work that arrivals bring per second.
 - *Price.* When more is asked than can be served, what takes much work for its value takes the place
   of several cheaper requests that are still to come. Nobody joins a running batch whose work per
-  value is above the price below which arrivals just fill the node's time.
+  value is above the one at which arrivals, cheapest first, have used up the node's time.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from edgebatch.units import RELATIVE_TOLERANCE
 from edgebatch.workload import Arrival
 
 _MOST_RESERVE = 1.0
+_ROUNDING = 1e-6
+"""A member that is late by less of its time left has only lost digits and keeps its claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ class RollingScheduler(JoiningScheduler):
         ends = self.pace.pace * batch.seconds_until(batch.remaining)
         margin = self.rules.safety * self.pace.scatter
         tolerance = RELATIVE_TOLERANCE * np.abs(batch.allowed_seconds)
-        lost = ends * (1.0 - margin) > batch.allowed_seconds + tolerance
+        lost = ends * (1.0 - margin - _ROUNDING) > batch.allowed_seconds
         slack = batch.allowed_seconds + tolerance - ends * (1.0 + margin)
         return np.where(lost, math.inf, slack)
 

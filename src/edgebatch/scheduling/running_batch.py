@@ -61,10 +61,6 @@ class RunningBatch:
         others = others + per_token * passes * self._context_after[ended]
         return self.entry_seconds + passes * self.cost.step_seconds + self._finished[ended] + others
 
-    def slack_seconds(self) -> FloatArray:
-        """Return by how much each member could be delayed and still end in time."""
-        return self.allowed_seconds - self.seconds_until(self.remaining)
-
     def entries(self, prompts: FloatArray) -> FloatArray:
         """Return what entering would cost joiners of these prompts: prefill less a decode step."""
         per_step, per_token = self.cost.step_coefficients()

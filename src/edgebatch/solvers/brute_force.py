@@ -17,7 +17,7 @@ from edgebatch.solvers.base import (
     require_own_batch,
     trivial_bound,
 )
-from edgebatch.solvers.tree import Partial, Tree, is_feasible, latency_seconds, trees
+from edgebatch.solvers.tree import Partial, Tree, is_feasible, latency_seconds, trees, with_chains
 
 
 @dataclass(slots=True)
@@ -52,8 +52,8 @@ class BruteForce:
         effort, best = Effort(stop), _Best()
         bound = math.inf
         try:
-            for tree in trees(problem, batch_costs(problem), by_value=True):
-                _enumerate(tree, effort, best)
+            for tree in trees(problem, batch_costs(problem)):
+                _enumerate(with_chains(tree, by_value=True), effort, best)
             bound = best.objective
         except LimitReachedError:
             bound = trivial_bound(problem)

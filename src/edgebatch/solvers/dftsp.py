@@ -38,7 +38,7 @@ from edgebatch.solvers.base import (
     trivial_bound,
 )
 from edgebatch.solvers.lists import Greedy, Sjf
-from edgebatch.solvers.tree import Partial, Tree, is_feasible, latency_seconds, trees
+from edgebatch.solvers.tree import Partial, Tree, is_feasible, latency_seconds, trees, with_chains
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,9 @@ def _worth_of_largest(problem: Problem, count: int | None) -> float:
     if count is None:
         return trivial_bound(problem)
     values = np.sort(problem.requests.value)[::-1]
-    return min(trivial_bound(problem), float(values[:count].sum()))
+    worth = float(values[:count].sum())
+    all_alike = len(values) == 0 or values[0] == values[-1]
+    return worth if all_alike else min(worth, trivial_bound(problem))
 
 
 @dataclass(slots=True)
@@ -94,7 +96,7 @@ class _Search:
     _open: list[tuple[int, Tree]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._trees = list(trees(self.problem, batch_costs(self.problem), by_value=False))
+        self._trees = list(trees(self.problem, batch_costs(self.problem)))
 
     def run(self) -> None:
         """Search until the best found is proven best, or the limit is hit."""
@@ -103,6 +105,9 @@ class _Search:
             self.most = max(len(self.selected), *(size for size, _ in self._open), 0)
             if self.most > len(self.selected):
                 self._propose_smaller()
+                self._open = [
+                    (size, with_chains(tree, by_value=False)) for size, tree in self._open
+                ]
             while self.most > len(self.selected):
                 if not any(
                     self._reaches(tree, self.most) for size, tree in self._open if size >= self.most
@@ -221,7 +226,7 @@ class _Completion:
             least_seconds = self._least_seconds()
             if math.isinf(least_seconds) or least_seconds > self.partial.tightest_seconds:
                 return False
-            in_time = self.start + np.flatnonzero(deadlines >= least_seconds)
+            in_time = self.start + (deadlines >= least_seconds).nonzero()[0]
             if len(in_time) == len(self.eligible):
                 return self._fits_other_budgets()
             self.eligible = in_time

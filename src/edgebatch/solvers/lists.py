@@ -25,7 +25,6 @@ from edgebatch.solvers.base import (
     make_result,
     require_own_batch,
     servable_alone,
-    trivial_bound,
 )
 from edgebatch.solvers.filling import Filling
 
@@ -79,24 +78,25 @@ def best_filling(problem: Problem, solver: str, stop: Stop, fill: Fill) -> Resul
     require_hostable(problem.node, problem.model, problem.precisions)
     effort = Effort(stop)
     best: Filling | None = None
-    precision = None
-    try:
-        for cost in batch_costs(problem):
-            candidates = np.flatnonzero(servable_alone(problem, cost))
-            if len(candidates) == 0:
-                continue
+    precision, bound = None, 0.0
+    for cost in batch_costs(problem):
+        candidates = np.flatnonzero(servable_alone(problem, cost))
+        bound = max(bound, float(problem.requests.value[candidates].sum()))
+        if len(candidates) == 0:
+            continue
+        try:
             filling = fill(problem, cost, candidates, effort)
-            if best is None or _worth(problem, filling) > _worth(problem, best):
-                best, precision = filling, cost.precision.name
-    except LimitReachedError:
-        pass
+        except LimitReachedError:
+            continue
+        if best is None or _worth(problem, filling) > _worth(problem, best):
+            best, precision = filling, cost.precision.name
     return make_result(
         problem,
         solver,
         effort,
         selected=best.members if best else (),
         precision=precision,
-        bound=trivial_bound(problem),
+        bound=bound,
     )
 
 

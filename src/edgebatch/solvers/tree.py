@@ -20,9 +20,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -44,7 +44,8 @@ class Tree:
         cost: cost model of the tree's precision.
         longest_prompt: P that every member is charged with; None where prompts are not padded.
         members: indices into ``problem.requests``, level by level; shape (M,).
-        starts: first position of each level in ``members``, and M at the end.
+        starts: first position of each level in ``members``, and M at the end; one level of
+            everyone until :func:`with_chains` has split the classes.
     """
 
     problem: Problem
@@ -190,41 +191,45 @@ def is_feasible(tree: Tree, partial: Partial) -> bool:
     return latency <= partial.tightest_seconds and bool(np.all(partial.uses <= 1.0))
 
 
-def trees(problem: Problem, costs: Sequence[BatchCost], *, by_value: bool) -> Iterator[Tree]:
-    """Yield the trees that together hold every batch worth looking at.
+def trees(problem: Problem, costs: Sequence[BatchCost]) -> Iterator[Tree]:
+    """Yield the trees that together hold every batch worth looking at, their classes not split.
 
     Args:
         problem: the instance.
         costs: cost models of the precisions to try, in this order.
-        by_value: whether members of a chain must also be ordered by value.
     """
     for cost in costs:
         candidates = np.flatnonzero(servable_alone(problem, cost))
+        outputs = problem.requests.output_tokens[candidates]
+        candidates = candidates[np.argsort(-outputs, kind="stable")]
         if not problem.batching.pads_prompts:
-            yield _build(problem, cost, None, candidates, by_value)
+            yield Tree(problem, cost, None, candidates, (0, len(candidates)))
             continue
         prompts = problem.requests.prompt_tokens[candidates]
         for longest_prompt in np.unique(prompts).tolist():
             fitting = candidates[prompts <= longest_prompt]
-            yield _build(problem, cost, longest_prompt, fitting, by_value)
+            yield Tree(problem, cost, longest_prompt, fitting, (0, len(fitting)))
 
 
-def _build(
-    problem: Problem,
-    cost: BatchCost,
-    longest_prompt: int | None,
-    candidates: IntArray,
-    by_value: bool,
-) -> Tree:
-    outputs = problem.requests.output_tokens[candidates]
-    columns = _differing_costs(problem, candidates, by_value)
+def with_chains(tree: Tree, *, by_value: bool) -> Tree:
+    """Return the tree with every output-length class split into chains.
+
+    Args:
+        tree: its members in order of falling output.
+        by_value: whether members of a chain must also be ordered by value.
+    """
+    columns = _differing_costs(tree.problem, tree.members, by_value)
+    borders = [0, *(np.flatnonzero(np.diff(tree.output_tokens)) + 1).tolist(), len(tree.members)]
     levels: list[IntArray] = []
-    for output in np.unique(outputs)[::-1]:
-        of_class = np.flatnonzero(outputs == output)
-        levels += [candidates[of_class[chain]] for chain in chains(columns[of_class])]
+    for first, end in pairwise(borders):
+        of_class = tree.members[first:end]
+        if len(of_class) == 1:
+            levels.append(of_class)
+        else:
+            levels += [of_class[chain] for chain in chains(columns[first:end])]
     starts = np.concatenate(([0], np.cumsum([len(level) for level in levels]))).astype(int)
-    members = np.concatenate(levels) if levels else np.empty(0, dtype=np.int64)
-    return Tree(problem, cost, longest_prompt, members, tuple(starts.tolist()))
+    members = np.concatenate([*levels, tree.members[:0]])
+    return replace(tree, members=members, starts=tuple(starts.tolist()))
 
 
 def _differing_costs(problem: Problem, candidates: IntArray, by_value: bool) -> FloatArray:

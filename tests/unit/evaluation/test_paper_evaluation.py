@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -190,3 +191,11 @@ def test_knobs_are_called_ours() -> None:
     assert policy_label("static") == "StB"
     assert policy_label("sjf") == "SJF"
     assert policy_label("dftsp:longest_batch_seconds=0.5") == "DFTSP, batches ≤ 0.5 s (ours)"
+
+
+def test_the_documentation_shows_the_summary_that_the_command_wrote() -> None:
+    docs = Path(__file__).parents[3] / "docs"
+    page = (docs / "evaluation.md").read_text(encoding="utf-8")
+    summary = (docs / "assets/evaluation/summary.txt").read_text(encoding="utf-8")
+    for table in summary.split("\n\n"):
+        assert table.rstrip() in page

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgebatch.cost import batch_costs, evaluate
 from edgebatch.problem import Batching, Model, Node, Precision, Problem, Request, Requests
 from edgebatch.problem.checks import FloatArray
-from edgebatch.solvers.tree import Partial, Tree, chains, is_feasible, trees
+from edgebatch.solvers.tree import Partial, Tree, chains, is_feasible, trees, with_chains
 from strategies import problems
 
 TINY_MODEL = Model(layers=1, hidden_size=1, ffn_size=1, heads=1)
@@ -76,8 +76,8 @@ def problem_of(*requests: Request, node: Node = ROOMY, batching: Batching) -> Pr
 
 
 def single_tree(problem: Problem, *, by_value: bool = False) -> Tree:
-    (tree,) = trees(problem, batch_costs(problem), by_value=by_value)
-    return tree
+    (whole,) = trees(problem, batch_costs(problem))
+    return with_chains(whole, by_value=by_value)
 
 
 def levels(tree: Tree) -> list[list[int]]:
@@ -106,7 +106,9 @@ def test_own_prompts_split_a_class_where_prompts_are_not_padded() -> None:
     assert levels(single_tree(problem_of(*requests, batching=Batching.RAGGED))) == [[1], [0]]
     padded = problem_of(*requests, batching=Batching.PROMPT_PADDED)
     # one tree for each longest prompt, in each of them deadline alone counts
-    assert [levels(tree) for tree in trees(padded, batch_costs(padded), by_value=False)] == [
+    assert [
+        levels(with_chains(tree, by_value=False)) for tree in trees(padded, batch_costs(padded))
+    ] == [
         [[0]],
         [[1, 0]],
     ]
@@ -151,7 +153,8 @@ def test_a_path_is_feasible_exactly_if_the_evaluator_says_so(
     batching: Batching, data: st.DataObject
 ) -> None:
     problem = data.draw(problems(batching=batching))
-    for tree in trees(problem, batch_costs(problem), by_value=False):
+    for whole in trees(problem, batch_costs(problem)):
+        tree = with_chains(whole, by_value=False)
         partial = Partial()
         for level in range(tree.num_levels):
             size = tree.starts[level + 1] - tree.starts[level]

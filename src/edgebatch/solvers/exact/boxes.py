@@ -16,6 +16,7 @@ import numpy as np
 from edgebatch.problem.checks import FloatArray, IntArray
 from edgebatch.solvers.exact.candidates import (
     OUTPUT,
+    PADDED,
     PROMPT,
     Box,
     Candidates,
@@ -28,11 +29,10 @@ from edgebatch.solvers.exact.dual import ROWS, bound_at, minimise_dual
 from edgebatch.solvers.exact.knapsack import exchange, round_down, search_flips
 from edgebatch.solvers.exact.sweeps import sweep
 
-_MOST_TUNINGS = 2
-"""In a box that can be split: more would pay less than splitting it."""
+_PROGRESS = 0.7
+"""A box that can be split is, once tuning leaves more than this part of the gap of its bound."""
 _CLOSED = -1.0
 _SHORTEST_STEP = 0.1
-_FIRST_TUNINGS = 8
 _MOST_MEMBERS = 200_000
 """Members of all knapsacks in one call: about how often a time limit is looked at."""
 
@@ -81,7 +81,7 @@ def examine(
         bounds: what is known about each deadline, shape (M,); updated.
         best: updated.
         knapsack: room to work in.
-        most_nodes: limit on the nodes of all searches together.
+        most_nodes: limit on the nodes of the search in each cell.
 
     Returns:
         A bound on what the box holds, the nodes visited, and whether another look at the same box
@@ -89,27 +89,32 @@ def examine(
     """
     single = is_single(box)
     sweep(candidates, box, multiplier, bounds)
-    nodes, members, tunings, tuned = 1, 0, 0, -1
+    postponed = np.zeros(len(bounds))
+    nodes, members, gap, tuned = 1, 0, np.inf, -1
     while True:
         group = int(np.argmax(bounds))
         before = bounds[group]
         if before < needed(best):
-            return before, nodes, False
-        if tuned != group and (single or tunings < _MOST_TUNINGS):
+            np.maximum(bounds, postponed, bounds)
+            return bounds.max(), nodes, False
+        worth_tuning = tuned != group
+        if not single:
+            worth_tuning = before - needed(best) < _PROGRESS * gap
+            gap = before - needed(best)
+        if worth_tuning:
             if members > _MOST_MEMBERS:
-                return before, nodes, True
+                np.maximum(bounds, postponed, bounds)
+                return bounds.max(), nodes, not postponed.any()
             members += _tune(candidates, box, group, multiplier, bounds, best, knapsack)
-            tuned, tunings = group, tunings + 1
+            tuned = group
             if not single or bounds[group] < before * (1.0 - 1e-9):
                 continue
         if not single:
             return before, nodes, False
-        visited, finished = _close(
-            candidates, box, group, multiplier, best, knapsack, most_nodes - nodes
-        )
+        visited, finished = _close(candidates, box, group, multiplier, best, knapsack, most_nodes)
         nodes += visited
         if not finished:
-            return before, nodes, False
+            postponed[group] = before
         bounds[group], tuned = _CLOSED, -1
 
 
@@ -138,7 +143,7 @@ def _tune(
     tuned[0] *= budget
     bound = minimise_dual(knapsack.value, knapsack.weight, size, tuned, needed(best))
     if bound >= needed(best):
-        _round(candidates, box, group, tuned, best, knapsack, size)
+        _round(candidates, box, group, tuned, best, knapsack, size, budget)
     tuned[0] /= budget
     bounds[group] = min(bounds[group], bound)
     _approach(candidates, box, tuned, multiplier, bounds)
@@ -179,17 +184,16 @@ def _round(
     best: Best,
     knapsack: Knapsack,
     size: int,
+    budget: float,
 ) -> None:
     """Round the relaxation down to a batch; in a box of several lengths, one of its own longest."""
     weigh_up(knapsack, size, multiplier)
     if not is_single(box):
-        own_prompt, own_output = 0.0, 0.0
-        for i in range(size):
-            if knapsack.surplus[i] > 0.0:
-                own_prompt = max(own_prompt, candidates.table[PROMPT, knapsack.member[i]])
-                own_output = max(own_output, candidates.table[OUTPUT, knapsack.member[i]])
-        own = Box(own_prompt, own_prompt, own_output, own_output)
-        size, _ = gather(candidates, own, group, knapsack)
+        own = _promising_lengths(candidates, box, multiplier[0] / budget, knapsack, size)
+        scaled = multiplier.copy()
+        size, own_budget = gather(candidates, own, group, knapsack)
+        scaled[0] *= own_budget / budget
+        multiplier = scaled
         weigh_up(knapsack, size, multiplier)
     value, weight, surplus = knapsack.value, knapsack.weight, knapsack.surplus
     total = round_down(value, weight, size, surplus, knapsack.taken)
@@ -197,6 +201,39 @@ def _round(
     if total < needed(best) <= ceiling:
         total = exchange(value, weight, size, surplus, knapsack.taken, total, ceiling)
     _keep(total, size, best, knapsack)
+
+
+@compiled
+def _promising_lengths(
+    candidates: Candidates, box: Box, price: float, knapsack: Knapsack, size: int
+) -> Box:
+    """Return the single lengths in a box at which the surpluses promise most.
+
+    Args:
+        candidates: who there is.
+        box: what the knapsack was gathered from.
+        price: λ per unit of the first row's budget.
+        knapsack: surpluses and members.
+        size: how many.
+    """
+    longest = box.most_output
+    if candidates.mode != PADDED:
+        gain = np.zeros(len(candidates.outputs))
+        for i in range(size):
+            gain[candidates.levels[knapsack.member[i]]] += max(knapsack.surplus[i], 0.0)
+        passes = price * candidates.costs.pass_seconds
+        worth = np.cumsum(gain) - passes * candidates.outputs
+        worth[(candidates.outputs < box.least_output) | (candidates.outputs > longest)] = -np.inf
+        longest = candidates.outputs[np.argmax(worth)]
+    prompt, output = box.least_prompt, box.least_output
+    for i in range(size):
+        member = knapsack.member[i]
+        if knapsack.surplus[i] > 0.0 and candidates.table[OUTPUT, member] <= longest:
+            prompt = max(prompt, candidates.table[PROMPT, member])
+            output = max(output, candidates.table[OUTPUT, member])
+    if candidates.mode != PADDED:
+        output = longest
+    return Box(prompt, prompt, output, output)
 
 
 @compiled

@@ -127,23 +127,29 @@ class Search:
 
     def _search(self) -> float:
         serial = count()
-        heap: list[tuple[float, int, _Node]] = []
+        heap: list[tuple[int, float, int, _Node]] = []
         for pool in self._pools:
             if len(pool.indices):
                 whole = (0, len(pool.prompts) - 1), (0, len(pool.outputs) - 1)
                 worth = float(pool.candidates.table[columns.VALUE].sum())
-                node = _Node(pool, *whole, np.zeros(ROWS), np.full(len(pool.candidates.ends), np.inf))
-                heap.append((-worth, next(serial), node))
-        heapq.heapify(heap)
-        while heap and -heap[0][0] >= needed(self._best):
-            bound, _, node = heapq.heappop(heap)
-            try:
-                within, again = self._examine(node)
-            except LimitReachedError:
-                return -bound
-            if within >= needed(self._best):
+                unknown = np.full(len(pool.candidates.ends), np.inf)
+                node = _Node(pool, *whole, np.zeros(ROWS), unknown)
+                heapq.heappush(heap, (node.most_nodes, -worth, next(serial), node))
+        while heap:
+            _, bound, _, node = heap[0]
+            if -bound >= needed(self._best):
+                try:
+                    within, again = self._examine(node)
+                except LimitReachedError:
+                    return max(-bound for _, bound, _, _ in heap)
+                heapq.heappop(heap)
+                if within < needed(self._best):
+                    continue
                 for child in [node] if again else node.children():
-                    heapq.heappush(heap, (-min(within, -bound), next(serial), child))
+                    entry = (child.most_nodes, max(-within, bound), next(serial), child)
+                    heapq.heappush(heap, entry)
+            else:
+                heapq.heappop(heap)
         self.finished = True
         return float(self._best.worth[0])
 

@@ -1,0 +1,215 @@
+"""Whom ``rolling`` lets in, in which order, and what it tells the others."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgebatch.cost import Budget
+from edgebatch.errors import InputError, UnknownNameError
+from edgebatch.scheduling import Outcome, Reason, RollingRules, RollingScheduler, Waiting
+from toy_runs import ONE_SECOND_A_TOKEN, W8, W16, arrival, hosting
+
+# a prompt of one token takes 1 s, of two 40/16 = 2.5 s, of three 72/16 = 4.5 s;
+# a decode step at context c takes (12 + 4·c)/16 s: 1.25, 1.5, 1.75, … from c = 2 on
+
+
+def scheduler_for(rules: RollingRules | None = None, cached_tokens: int = 1000) -> RollingScheduler:
+    node = ONE_SECOND_A_TOKEN.replace(memory_bytes=12.0 + 4.0 * cached_tokens)
+    return RollingScheduler(hosting(node), rules or RollingRules(reserve=0.0))
+
+
+def numbers(joined: list[Waiting]) -> list[int]:
+    return [waiting.arrival.number for waiting in joined]
+
+
+def finish(scheduler: RollingScheduler, waiting: Waiting) -> None:
+    scheduler.complete(waiting, joined_at=0.0, first_token_at=1.0, last_token_at=2.0, join=0)
+
+
+def test_nobody_joins_who_would_make_a_member_late() -> None:
+    scheduler = scheduler_for()
+    scheduler.submit(arrival(0, 0.0, 1, 2, deadline=2.25), 0.0)  # no slack
+    assert numbers(scheduler.join(0.0, 0)) == [0]
+    assert not scheduler.submit(arrival(1, 0.0), 0.0)
+    assert scheduler.join(1.0, 1) == []
+    assert scheduler.binding() is Budget.LATENCY
+
+
+def test_a_joiner_may_use_up_a_members_slack_to_the_last() -> None:
+    scheduler = scheduler_for()
+    scheduler.submit(arrival(0, 0.0, 1, 2, deadline=3.25), 0.0)  # 2.25 s and one to spare
+    scheduler.join(0.0, 0)
+    assert scheduler.submit(arrival(1, 0.0), 0.0)  # takes just that one second
+    assert numbers(scheduler.join(1.0, 1)) == [1]
+
+
+def test_a_joiner_must_itself_be_in_time_beside_the_members() -> None:
+    for deadline, joins in ((4.75, [1]), (4.7, [])):
+        scheduler = scheduler_for()
+        scheduler.submit(arrival(0, 0.0, 1, 9), 0.0)
+        scheduler.join(0.0, 0)
+        # one pass: the member's step at context 2, 1.25 s, and the prefill of two tokens, 2.5 s
+        scheduler.submit(arrival(1, 1.0, 2, 1, deadline=deadline - 1.0), 1.0)
+        assert numbers(scheduler.join(1.0, 1)) == joins
+
+
+def test_least_work_goes_first_and_more_value_counts_as_less_work() -> None:
+    for value, order in ((1.0, [0, 2, 1]), (3.0, [1, 0, 2])):
+        scheduler = scheduler_for()
+        scheduler.submit(arrival(0, 0.0, 1), 0.0)  # 1 s
+        scheduler.submit(arrival(1, 0.0, 2)._replace(value=value), 0.0)  # 2.5 s
+        scheduler.submit(arrival(2, 0.0, 1, 2), 0.0)  # 2.25 s
+        scheduler.rules = RollingRules(reserve=0.0, batch_cap=3)
+        assert numbers(scheduler.join(0.0, 0))[0] == order[0]
+
+
+def test_equals_go_by_age() -> None:
+    scheduler = scheduler_for(RollingRules(batch_cap=1))
+    for number in range(3):
+        scheduler.submit(arrival(number, float(number)), float(number))
+    assert numbers(scheduler.join(5.0, 0)) == [0]
+
+
+def test_with_ageing_who_has_waited_long_goes_before_who_is_a_little_cheaper() -> None:
+    # the old one has used up half its deadline: 2.5/(1 + 4·0.5) = 0.83 s a unit against 1
+    for ageing, first in ((0.0, 1), (4.0, 0)):
+        scheduler = scheduler_for(RollingRules(batch_cap=1, ageing=ageing))
+        scheduler.submit(arrival(0, 0.0, 2, deadline=20.0), 0.0)
+        scheduler.submit(arrival(1, 10.0, deadline=20.0), 10.0)
+        assert numbers(scheduler.join(10.0, 0)) == [first]
+
+
+def test_no_more_run_than_the_cap_allows() -> None:
+    scheduler = scheduler_for(RollingRules(batch_cap=2, reserve=0.0))
+    for number in range(4):
+        scheduler.submit(arrival(number, 0.0), 0.0)
+    first, _ = scheduler.join(0.0, 0)
+    assert scheduler.join(1.0, 1) == []
+    assert not scheduler.submit(arrival(4, 1.0), 1.0)
+    finish(scheduler, first)
+    assert len(scheduler.join(2.0, 2)) == 1
+
+
+def test_no_more_run_than_the_cache_holds_to_their_ends() -> None:
+    scheduler = scheduler_for(cached_tokens=5)
+    for number, output in enumerate((2, 1, 2)):
+        scheduler.submit(arrival(number, 9.0 * number, 1, output), 9.0 * number)
+    assert numbers(scheduler.join(18.0, 0)) == [1, 0]  # 2 + 3 tokens
+
+
+def test_the_reserve_keeps_out_who_would_leave_no_room_for_others() -> None:
+    # beside the member its pass takes 1.25 + 1 = 2.25 s; with half as much again 3.375 s
+    for reserve, joins in ((0.0, [1]), (0.5, []), (0.3, [1])):
+        scheduler = scheduler_for(RollingRules(reserve=reserve))
+        scheduler.submit(arrival(0, 0.0, 1, 9), 0.0)
+        scheduler.join(0.0, 0)
+        scheduler.submit(arrival(1, 1.0, deadline=3.0), 1.0)
+        assert numbers(scheduler.join(1.0, 1)) == joins
+
+
+def test_the_reserve_asks_nothing_of_the_first_in_an_empty_batch() -> None:
+    scheduler = scheduler_for(RollingRules(reserve=9.0))
+    scheduler.submit(arrival(0, 0.0, 1, 2, deadline=2.25), 0.0)
+    assert numbers(scheduler.join(0.0, 0)) == [0]
+
+
+def test_what_is_dear_stays_out_while_more_is_asked_than_can_be_served() -> None:
+    # 1 s and 4.5 s in four gaps, which is time enough for both, or for the first only
+    for gap, joins in ((2.0, [1, 2, 0]), (0.25, [1, 2])):
+        scheduler = scheduler_for()
+        scheduler.submit(arrival(0, 0.0, 4), 0.0)  # 112/16 = 7 s
+        scheduler.submit(arrival(1, gap), gap)
+        scheduler.submit(arrival(2, 4 * gap, 3), 4 * gap)
+        assert numbers(scheduler.join(4 * gap, 0)) == joins
+
+
+def test_what_is_dear_may_have_a_node_that_nobody_else_wants() -> None:
+    scheduler = scheduler_for()
+    for number in range(3):
+        scheduler.submit(arrival(number, 0.0, 1 if number else 4, deadline=7.0), 0.0)
+    assert numbers(scheduler.join(0.0, 0)) == [1, 2]
+    assert 0 in scheduler.queue
+    alone = scheduler_for()
+    alone.demand = scheduler.demand
+    alone.submit(arrival(3, 0.0, 4), 0.0)
+    assert numbers(alone.join(0.0, 0)) == [3]
+
+
+def test_what_cannot_be_served_in_time_even_alone_is_rejected_at_once() -> None:
+    scheduler = scheduler_for()
+    assert not scheduler.submit(arrival(0, 0.0, 1, 2, deadline=2.2), 0.0)
+    assert scheduler.ledger.column("outcome").tolist() == [Outcome.REJECTED]
+    assert scheduler.ledger.column("reason").tolist() == [Reason.DEADLINE]
+
+
+def test_who_cannot_join_waits_and_expires_when_it_is_too_late() -> None:
+    scheduler = scheduler_for()
+    scheduler.submit(arrival(0, 0.0, 1, 2, deadline=2.25), 0.0)
+    scheduler.join(0.0, 0)
+    scheduler.submit(arrival(1, 0.0, deadline=2.0), 0.0)
+    assert scheduler.join(1.0, 1) == []
+    assert len(scheduler.queue) == 1  # until 1.0 s it could still have been served alone
+    scheduler.expire(1.1)
+    assert scheduler.ledger.column("outcome").tolist() == [Outcome.EXPIRED]
+
+
+def test_a_retry_makes_sense_when_the_member_without_slack_has_ended() -> None:
+    scheduler = scheduler_for()
+    assert scheduler.retry_after_seconds(0.0, 0) == 0.0
+    scheduler.submit(arrival(0, 0.0, 1, 4, deadline=1e3), 0.0)
+    scheduler.submit(arrival(1, 9.0, 1, 2, deadline=4.5), 9.0)
+    assert len(scheduler.join(9.0, 0)) == 2
+    # two passes: two prefills, 2 s, and two steps at context 2, 2.5 s
+    assert scheduler.retry_after_seconds(9.0, 0) == 4.5
+    # after the first of them the second pass is left
+    assert scheduler.retry_after_seconds(11.0, 1) == 2.5
+
+
+def test_a_retry_takes_as_long_as_the_node_was_seen_to_take() -> None:
+    scheduler = scheduler_for()
+    scheduler.observe(1.0, 2.0)
+    scheduler.submit(arrival(0, 0.0, 1, 2), 0.0)
+    scheduler.join(0.0, 0)
+    assert scheduler.retry_after_seconds(0.0, 0) == 4.5  # twice 2.25 s
+
+
+def test_on_a_node_seen_to_be_slow_less_is_promised() -> None:
+    for pace, joins in ((1.0, [0]), (1.2, []), (0.9, [0])):
+        scheduler = scheduler_for()
+        scheduler.observe(10.0, pace * 10.0)
+        scheduler.submit(arrival(0, 0.0, 1, 2, deadline=2.5), 0.0)  # 2.25 s as believed
+        assert numbers(scheduler.join(0.0, 0)) == joins
+
+
+def test_scatter_is_kept_as_a_margin() -> None:
+    for safety, joins in ((0.0, [0]), (1.0, [])):
+        scheduler = scheduler_for(RollingRules(safety=safety))
+        for actual in (0.5, 1.5) * 50:
+            scheduler.observe(1.0, actual)
+        scheduler.submit(arrival(0, 0.0, 1, 2, deadline=2.5), 0.0)
+        assert numbers(scheduler.join(0.0, 0)) == joins
+
+
+def test_who_is_late_for_certain_bars_nobody() -> None:
+    scheduler = scheduler_for()
+    scheduler.submit(arrival(0, 0.0, 1, 3, deadline=3.75), 0.0)
+    scheduler.join(0.0, 0)
+    scheduler.submit(arrival(1, 1.0), 1.0)
+    assert scheduler.join(1.0, 1) == []  # 1 s gone, 1.25 + 1.5 to go: still just in time
+    assert numbers(scheduler.join(2.0, 1)) == [1]  # a second was lost, and with it the deadline
+
+
+def test_one_hosted_precision_runs_the_best_unless_another_is_named() -> None:
+    both = hosting(ONE_SECOND_A_TOKEN, W8, W16)
+    assert RollingScheduler(both, RollingRules()).cost.precision is W16
+    assert RollingScheduler(both, RollingRules(precision="w8")).cost.precision is W8
+    with pytest.raises(UnknownNameError, match="precision"):
+        RollingScheduler(hosting(), RollingRules(precision="w8"))
+
+
+def test_rules_that_are_none_are_refused() -> None:
+    with pytest.raises(InputError, match="batch_cap"):
+        RollingRules(batch_cap=0)
+    for name in ("reserve", "safety", "ageing"):
+        with pytest.raises(InputError, match=name):
+            RollingRules(**{name: -1.0})
