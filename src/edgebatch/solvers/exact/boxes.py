@@ -29,7 +29,7 @@ from edgebatch.solvers.exact.dual import ROWS, bound_at, minimise_dual
 from edgebatch.solvers.exact.knapsack import exchange, round_down, search_flips
 from edgebatch.solvers.exact.sweeps import sweep
 
-_PROGRESS = 0.7
+_PROGRESS = 0.8
 """A box that can be split is, once tuning leaves more than this part of the gap of its bound."""
 _CLOSED = -1.0
 _SHORTEST_STEP = 0.1
