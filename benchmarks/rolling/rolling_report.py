@@ -1,4 +1,4 @@
-"""Tables and plots of what ``run.py`` has left behind.
+"""Tables and plots of what ``run_rolling.py`` has left behind.
 
     python benchmarks/rolling/rolling_report.py --results docs/assets/rolling
 
@@ -11,16 +11,20 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rolling_workloads import LOADS, WORKLOADS
 from scipy import stats
 
 from edgebatch.reporting.plots.style import drawing, looks, save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Row = dict[str, str]
 Shares = dict[tuple[str, float], dict[str, list[float]]]
@@ -34,12 +38,8 @@ def read(path: Path) -> list[Row]:
 
 def half_width(values: Sequence[float]) -> float:
     """Return half the 95 % t-interval of the mean."""
-    spread = float(np.std(values, ddof=1)) / len(values) ** 0.5
-    return float(stats.t.ppf(0.975, len(values) - 1)) * spread
-
-
-def written(values: Sequence[float]) -> str:
-    return f"{100.0 * np.mean(values):.1f} ± {100.0 * half_width(values):.1f}"
+    standard_error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return float(stats.t.ppf(0.975, len(values) - 1)) * standard_error
 
 
 def shares_of(policies: list[Row]) -> Shares:
@@ -50,7 +50,7 @@ def shares_of(policies: list[Row]) -> Shares:
     return shares
 
 
-def bounds_of(bounds: list[Row], policies: list[Row]) -> dict[tuple[str, float], list[float]]:
+def parts_of_bound(bounds: list[Row], policies: list[Row]) -> dict[tuple[str, float], list[float]]:
     """Return ``rolling`` as a part of the bound, seed by seed."""
     served = {
         (row["workload"], row["load"], row["seed"]): int(row["in_time"])
@@ -125,13 +125,11 @@ def print_every_policy(shares: Shares) -> None:
     for workload in WORKLOADS:
         names = list(shares[workload, LOADS[0]])
         print(f"**{workload}**\n")
-        print_table(
-            ("load", *names),
-            (
-                (f"{load:g}", *(f"{100.0 * np.mean(shares[workload, load][each]):.1f}" for each in names))
-                for load in LOADS
-            ),
-        )
+        rows = []
+        for load in LOADS:
+            of_each = shares[workload, load]
+            rows.append((f"{load:g}", *(f"{100.0 * np.mean(of_each[name]):.1f}" for name in names)))
+        print_table(("load", *names), rows)
 
 
 def reality_parts(rows: list[Row]) -> dict[tuple[str, str, str, float], list[float]]:
@@ -148,59 +146,123 @@ def print_reality(rows: list[Row]) -> None:
     late: dict[tuple[str, str], int] = defaultdict(int)
     for row in rows:
         late[row["time_factor"], row["noise"]] += int(row["observing_late"])
-    print_table(
-        ("time × noise", *WORKLOADS, "worst", "late"),
-        (
-            (
-                f"{factor} × {noise}",
-                *(
-                    f"{100.0 * np.mean([np.mean(parts[factor, noise, each, load]) for load in LOADS]):.1f}"
-                    for each in WORKLOADS
-                ),
-                f"{100.0 * min(np.mean(values) for place, values in parts.items() if place[:2] == (factor, noise)):.1f}",
-                str(late[factor, noise]),
-            )
-            for factor, noise in late
-        ),
+    lines = []
+    for factor, noise in late:
+        of_each = [
+            [float(np.mean(parts[factor, noise, workload, load])) for load in LOADS]
+            for workload in WORKLOADS
+        ]
+        figures = [*np.mean(of_each, axis=1), np.min(of_each)]
+        in_per_cent = (f"{100.0 * figure:.1f}" for figure in figures)
+        lines.append((f"{factor} × {noise}", *in_per_cent, str(late[factor, noise])))
+    print_table(("time × noise", *WORKLOADS, "worst", "late"), lines)
+
+
+def print_hindsight(rows: list[Row], policies: list[Row]) -> None:
+    """Print what ``rolling`` and what hindsight are of the bound."""
+    served = {
+        (row["workload"], row["load"], row["seed"]): int(row["in_time"])
+        for row in policies
+        if row["policy"] == "rolling"
+    }
+    parts: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for row in rows:
+        place = row["workload"], row["load"]
+        bound = float(row["bound"])
+        part = served[*place, row["seed"]] / bound, int(row["hindsight"]) / bound
+        parts[place].append(part)
+    lines = []
+    for (workload, load), values in sorted(parts.items()):
+        rolling, hindsight = np.mean(values, axis=0)
+        figures = (rolling, hindsight, rolling / hindsight)
+        lines.append((workload, f"{float(load):g}", *(f"{100.0 * each:.1f}" for each in figures)))
+    header = (
+        "workload",
+        "load",
+        "rolling, % of bound",
+        "hindsight, % of bound",
+        "rolling, % of it",
     )
+    print_table(header, lines)
 
 
-def draw_in_time(
-    shares: Shares, bounds: dict[tuple[str, float], list[float]], path: Path
-) -> None:
+def draw_in_time(shares: Shares, parts: dict[tuple[str, float], list[float]], path: Path) -> None:
+    """Draw every policy over the load, with intervals, and the bound above them."""
     with drawing(10.0, 7.5) as figure:
         panels = figure.subplots(2, 2).ravel()
         for axes, workload in zip(panels, WORKLOADS, strict=True):
-            names = list(shares[workload, LOADS[0]])
-            for name, look in looks(names).items():
+            for name, look in looks(list(shares[workload, LOADS[0]])).items():
                 columns = [shares[workload, load][name] for load in LOADS]
                 means = 100.0 * np.mean(columns, axis=1)
                 widths = 100.0 * np.array([half_width(column) for column in columns])
-                width = 2.6 if name == "rolling" else 1.2
-                axes.plot(
-                    LOADS, means, label=name, color=look.colour, marker=look.marker, linewidth=width
-                )
+                thick = 2.6 if name == "rolling" else 1.2
+                axes.plot(LOADS, means, look.marker + "-", label=name, c=look.colour, lw=thick)
                 axes.fill_between(
-                    LOADS, means - widths, means + widths, color=look.colour, alpha=0.15, linewidth=0
+                    LOADS, means - widths, means + widths, color=look.colour, alpha=0.15, lw=0.0
                 )
-            if bounds:
-                rolling = [np.mean(shares[workload, load]["rolling"]) for load in LOADS]
-                parts = [np.mean(bounds[workload, load]) for load in LOADS]
-                axes.plot(
-                    LOADS,
-                    100.0 * np.divide(rolling, parts),
-                    label="upper bound",
-                    color="#000000",
-                    linestyle="--",
-                    linewidth=1.2,
-                )
+            rolling = [np.mean(shares[workload, load]["rolling"]) for load in LOADS]
+            bound = 100.0 * np.divide(rolling, [np.mean(parts[workload, load]) for load in LOADS])
+            axes.plot(LOADS, bound, "k--", label="upper bound", lw=1.2)
             axes.set_title(workload)
-            axes.set_xscale("log")
-            axes.set_xticks(LOADS, [f"{load:g}" for load in LOADS])
-            axes.minorticks_off()
+            set_loads(axes)
             axes.set_ylim(0.0, 102.0)
-            axes.set_xlabel("load, multiples of the capacity")
             axes.set_ylabel("served in time, %")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=6)
         save(figure, path)
+
+
+def draw_reality(rows: list[Row], path: Path) -> None:
+    """Draw what is served on a strange node over what is where its speed is known."""
+    parts = reality_parts(rows)
+    realities = list(dict.fromkeys((row["time_factor"], row["noise"]) for row in rows))
+    names = [f"time × {factor}, noise {noise}" for factor, noise in realities]
+    with drawing(10.0, 7.5) as figure:
+        panels = figure.subplots(2, 2).ravel()
+        for axes, workload in zip(panels, WORKLOADS, strict=True):
+            for reality, look in zip(realities, looks(names).values(), strict=True):
+                columns = [parts[*reality, workload, load] for load in LOADS]
+                means = 100.0 * np.mean(columns, axis=1)
+                label = names[realities.index(reality)]
+                axes.plot(LOADS, means, label=label, color=look.colour, marker=look.marker)
+            axes.axhline(90.0, color="#000000", linestyle=":", linewidth=1.0)
+            axes.set_title(workload)
+            set_loads(axes)
+            axes.set_ylim(80.0, 105.0)
+            axes.set_ylabel("% of what the informed serve")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4)
+        save(figure, path)
+
+
+def set_loads(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.set_xticks(LOADS, [f"{load:g}" for load in LOADS])
+    axes.minorticks_off()
+    axes.set_xlabel("load, multiples of the capacity")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, required=True, help="folder of the CSV files")
+    folder = parser.parse_args().results
+    policies = read(folder / "policies.csv")
+    realities = read(folder / "reality.csv")
+    shares = shares_of(policies)
+    parts = parts_of_bound(read(folder / "bound.csv"), policies)
+    summary = {
+        f"{workload} {load:g}": point_summary(shares[workload, load], parts.get((workload, load)))
+        for workload in WORKLOADS
+        for load in LOADS
+    }
+    (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    print_points(summary)
+    print_every_policy(shares)
+    print_reality(realities)
+    print_hindsight(read(folder / "hindsight.csv"), policies)
+    draw_in_time(shares, parts, folder / "in-time.svg")
+    draw_reality(realities, folder / "reality.svg")
+
+
+if __name__ == "__main__":
+    main()

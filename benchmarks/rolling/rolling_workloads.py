@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgebatch.comparison import estimated_capacity
 from edgebatch.scenario import Scenario
-from edgebatch.workload import Workload
+from edgebatch.workload import Arrival, Workload
 
 SEEDS = (1, 2, 3, 4, 5)
 LOADS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -18,6 +20,25 @@ AZURE_TRACE = (
 )
 _WINDOW_SECONDS = 600.0
 """Each seed replays the trace from a start of its own, so many seconds after the one before."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Requests one by one."""
+
+    arrivals: tuple[Arrival, ...]
+    mean_rate: float | None = None
+
+    def __iter__(self) -> Iterator[Arrival]:
+        return iter(self.arrivals)
+
+    def scaled(self, rate_factor: float) -> Listed:
+        return Listed(
+            tuple(
+                each._replace(arrival_seconds=each.arrival_seconds / rate_factor)
+                for each in self.arrivals
+            )
+        )
 
 
 def scenario(workload: str, load: float, seed: int, trace: Path = AZURE_TRACE) -> Scenario:

@@ -178,13 +178,13 @@ def _shares(
     channel = Channel(radio_scenario("umi"), seed=int(rng.integers(2**31)))
     prompt_bits = rng.uniform(0.2e6, 2e6, num_requests)
     shares = channel.least_shares(
-        np.arange(num_requests), prompt_bits, 32.0 * output, 0.25, 0.25, block=0
+        np.arange(num_requests), prompt_bits, 32.0 * output.astype(np.float64), 0.25, 0.25, block=0
     )
     uplink, downlink = (
         share / (share.clip(max=np.median(share) * 20.0).sum() * _part(rng, regime.radio))
         for share in shares
     )
-    return uplink, downlink
+    return np.asarray(uplink), np.asarray(downlink)
 
 
 def _sized(problem: Problem, time: float, memory: float) -> Node:

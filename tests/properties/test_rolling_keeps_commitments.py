@@ -1,4 +1,4 @@
-"""Every admission of ``rolling`` judged by the evaluator, and what it promises to whom it admits."""
+"""Every admission of ``rolling`` judged by the evaluator, and whether promises are kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edgebatch.cost import evaluate
 from edgebatch.problem import Committed, InFlight, Node, Problem, Request, Requests
 from edgebatch.scheduling import Outcome, RollingRules, RollingScheduler, Waiting
-from edgebatch.simulation import ContinuousSimulation, Reality, RunLog
+from edgebatch.simulation import ContinuousSimulation, RunLog
 from edgebatch.workload import Arrival
 from toy_runs import TINY_MODEL, W16, arrival, hosting, listed, records
 
@@ -103,11 +103,9 @@ nodes = st.builds(
 )
 
 
-def run(
-    node: Node, rules: RollingRules, arrivals: list[Arrival], reality: Reality = Reality()
-) -> tuple[JudgedRolling, RunLog]:
+def run(node: Node, rules: RollingRules, arrivals: list[Arrival]) -> tuple[JudgedRolling, RunLog]:
     scheduler = JudgedRolling(hosting(node, W16), rules)
-    return scheduler, ContinuousSimulation(scheduler, listed(*arrivals), reality).run()
+    return scheduler, ContinuousSimulation(scheduler, listed(*arrivals)).run()
 
 
 @given(nodes, rules, workloads())

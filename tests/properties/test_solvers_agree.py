@@ -16,7 +16,7 @@ from edgebatch.solvers.registry import SOLVERS, make_solver
 from reference import best_worth
 from strategies import problems
 
-EXACT_FOR_ALL_VALUES = ("brute-force", "cp-sat", "milp")
+EXACT_FOR_ALL_VALUES = ("exact", "brute-force", "cp-sat", "milp")
 EXACT_FOR_UNIT_VALUES = ("dftsp", *EXACT_FOR_ALL_VALUES)
 in_each_mode = pytest.mark.parametrize("batching", Batching)
 with_each_solver = pytest.mark.parametrize("name", SOLVERS)

@@ -28,7 +28,7 @@ def _names() -> list[str]:
 def command(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="Show this one in full.", autocompletion=_names),
+        typer.Argument(metavar="NAME", help="Show this one in full.", autocompletion=_names),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Everything, sources included, as JSON in SI units.")

@@ -35,7 +35,7 @@ def _model_names() -> list[str]:
 def command(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="Show this one in full.", autocompletion=_names),
+        typer.Argument(metavar="NAME", help="Show this one in full.", autocompletion=_names),
     ] = None,
     model: Annotated[
         str | None,

@@ -18,7 +18,7 @@ EXAMPLES = """\
 
 def command(
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="Which one.", autocompletion=scenario_names)
+        str, typer.Argument(metavar="NAME", help="Which one.", autocompletion=scenario_names)
     ] = DEFAULT_SCENARIO,
     list_names: Annotated[bool, typer.Option("--list", help="Only list the names.")] = False,
 ) -> None:

@@ -31,7 +31,7 @@ def scenario_names() -> list[str]:
 ScenarioArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[SCENARIO]",
+        metavar="SCENARIO",
         help="TOML file, or the name of a built-in scenario (edgebatch scenario --list).",
         autocompletion=scenario_names,
         show_default=f"{DEFAULT_SCENARIO}, or {DEFAULT_TRACE_SCENARIO} with --trace",

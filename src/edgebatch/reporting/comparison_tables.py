@@ -13,7 +13,7 @@ from edgebatch.reporting.tables import Column, make_table
 
 _RATES_A_TABLE = 5
 _LABEL_WIDTH = 24
-_NARROW_LABEL_WIDTH = 10
+_NARROW_LABEL_WIDTH = 11
 
 
 def load_tables(comparison: Comparison) -> list[Table]:
@@ -78,7 +78,7 @@ def detail_table(comparison: Comparison, rate_per_second: float) -> Table:
             )
         )
     columns = [
-        Column("Policy", numeric=False),
+        Column("Policy", numeric=False, whole=True),
         Column("In\ntime"),
         Column("Late"),
         Column("Re-\njected"),
@@ -119,7 +119,7 @@ def _broken(label: str, width: int) -> str:
     lines = []
     for setting in re.findall(r"[^:,]+[:,]?", label):
         line = ""
-        for part in re.findall(r"[^=_]*[=_]|[^=_]+", setting):
+        for part in re.findall(r"[^=_-]*[=_-]|[^=_-]+", setting):
             if line and len(line + part) > width:
                 lines.append(line)
                 line = ""

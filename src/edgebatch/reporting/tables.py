@@ -42,6 +42,7 @@ def make_table(
         caption_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
         pad_edge=False,
         show_edge=False,
         min_width=min(len(caption), _CAPTION_WIDTH),

@@ -150,13 +150,15 @@ class Scenario:
         return ContinuousSimulation(scheduler, workload, self.reality).run(on_arrival)
 
     def _joining_scheduler(self, policy: Policy) -> JoiningScheduler:
-        queue_limit = self.section("scheduler").get("queue_limit")
+        section = self.section("scheduler")
+        queue_limit = section.get("queue_limit")
         if policy.name == ROLLING:
             rolling = RollingRules(
                 precision=policy.precision,
                 batch_cap=policy.batch_cap,
                 reserve=policy.reserve,
                 ageing=policy.ageing or 0.0,
+                shares=tuple(section.get("tenant_shares", ())),
             )
             return RollingScheduler(self.hosting, rolling, queue_limit=queue_limit)
         rules = JoinRules(

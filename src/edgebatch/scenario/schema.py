@@ -148,6 +148,7 @@ class WorkloadSection(Section):
     min_quality: Drawn = ABSENT
     value: Drawn = ABSENT
     prompt_bits: Drawn = ABSENT
+    tenants: Numbers = ABSENT
 
 
 class SchedulerSection(Section):
@@ -160,6 +161,7 @@ class SchedulerSection(Section):
     queue_limit: Size = ABSENT
     node_limit: Size = ABSENT
     time_limit_seconds: Positive = ABSENT
+    tenant_shares: Numbers = ABSENT
 
 
 class RealitySection(Section):

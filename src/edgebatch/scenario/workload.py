@@ -152,6 +152,7 @@ def _demands(section: dict[str, Any]) -> Demands:
         min_quality=_optional(section, "min_quality") or Constant(0.0),
         value=_optional(section, "value") or Constant(1.0),
         prompt_bits=_optional(section, "prompt_bits"),
+        tenants=tuple(section.get("tenants", (1.0,))),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgebatch.cost import BatchCost
-from edgebatch.problem.checks import FloatArray
+from edgebatch.problem.checks import FloatArray, IntArray
 from edgebatch.scheduling.waiting import Waiting
 
 
@@ -23,8 +23,10 @@ class Candidates:
         waiting: the requests, oldest first.
         prompts, outputs: their lengths.
         allowed_seconds: time in which their last token must come.
+        tenants: whose they are.
         price: believed work of each per value.
         open: who might still join at this decision.
+        joined: who has joined at this decision.
     """
 
     def __init__(
@@ -42,9 +44,11 @@ class Candidates:
         self.outputs: FloatArray = np.array([float(each.output_tokens) for each in arrivals])
         deadlines = np.array([each.deadline_at_seconds for each in waiting])
         self.allowed_seconds: FloatArray = deadlines - until_last_token
+        self.tenants: IntArray = np.array([each.tenant for each in arrivals], dtype=np.int64)
         value = np.array([each.value for each in arrivals])
         if ageing > 0.0:
             waited = [(now - each.arrival_seconds) / each.deadline_seconds for each in arrivals]
             value = value * (1.0 + ageing * np.array(waited))
         self.price: FloatArray = cost.member_seconds(self.prompts, self.outputs) / value
         self.open = np.ones(len(waiting), dtype=np.bool_)
+        self.joined = ~self.open

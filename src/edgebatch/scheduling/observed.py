@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-_MEMORY_SECONDS = 60.0
+_MEMORY_SECONDS = 20.0
 _MEMORY_ARRIVALS = 128
 
 

@@ -28,6 +28,7 @@ from edgebatch.scheduling.epoch import Hosting
 from edgebatch.scheduling.joining import JoiningScheduler
 from edgebatch.scheduling.observed import ObservedDemand, ObservedPace
 from edgebatch.scheduling.running_batch import RunningBatch
+from edgebatch.scheduling.tenants import BoolArray, TenantShares
 from edgebatch.scheduling.waiting import Waiting
 from edgebatch.units import RELATIVE_TOLERANCE
 from edgebatch.workload import Arrival
@@ -49,6 +50,9 @@ class RollingRules:
         safety: margin on all believed times, as a multiple of how much they were seen to scatter.
         ageing: how much a request gains in rank while it waits: by the time that it has used up its
             deadline its value counts 1 + ageing times.
+        shares: of each tenant, by number, in any unit: nobody who has more running than its share
+            gets more while someone waits who has less; who has no more than that pays any price.
+            Empty: tenants are not looked at.
 
     Raises:
         InputError: a number is out of its range.
@@ -59,6 +63,7 @@ class RollingRules:
     reserve: float | None = None
     safety: float = 1.0
     ageing: float = 0.0
+    shares: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.batch_cap is not None and self.batch_cap < 1:
@@ -92,12 +97,19 @@ class RollingScheduler(JoiningScheduler):
         self.rules = rules
         self.pace = ObservedPace()
         self.demand = ObservedDemand()
+        self._shares = TenantShares(rules.shares) if rules.shares else None
         self._cap = math.inf if rules.batch_cap is None else rules.batch_cap
         self._members: dict[int, tuple[Waiting, int]] = {}
         self._least_slack = math.inf
 
     def submit(self, arrival: Arrival, now: float) -> bool:
-        """Take a request in; return whether it might join now, so that a step must end."""
+        """Take a request in; return whether it might join now, so that a step must end.
+
+        Raises:
+            InputError: there are shares, but none for its tenant.
+        """
+        if self._shares is not None:
+            self._shares.check(arrival.tenant)
         prompt, output = float(arrival.prompt_tokens), float(arrival.output_tokens)
         work = self.cost.member_seconds(prompt, output)
         self.demand.observe(arrival.arrival_seconds, work, arrival.value)
@@ -143,6 +155,7 @@ class RollingScheduler(JoiningScheduler):
             if chosen is None:
                 return joining
             candidates.open[chosen] = False
+            candidates.joined[chosen] = True
             waiting = candidates.waiting[chosen]
             self._start(waiting)
             self._members[waiting.arrival.number] = (waiting, step)
@@ -198,6 +211,7 @@ class RollingScheduler(JoiningScheduler):
         open_indices = np.flatnonzero(candidates.open)
         if len(open_indices) == 0 or self.num_running >= self._cap:
             return None
+        entitled, exempt = self._claims(candidates)
         prompts, outputs = candidates.prompts[open_indices], candidates.outputs[open_indices]
         ends = pace * batch.ends(prompts, outputs)
         reserve = self._reserve() if len(batch) else 0.0
@@ -205,15 +219,31 @@ class RollingScheduler(JoiningScheduler):
         fits = ends * (1.0 + reserve) <= allowed * (1.0 + RELATIVE_TOLERANCE)
         fits &= self.reserved_tokens + prompts + outputs <= self.token_budget
         if len(batch):
-            fits &= candidates.price[open_indices] <= price
+            fits &= (candidates.price[open_indices] <= price) | exempt[open_indices]
             maybe = np.flatnonzero(fits)
             delays = pace * batch.delays(prompts[maybe], outputs[maybe])
             fits[maybe] = (delays <= slack).all(axis=1)
         candidates.open[open_indices[~fits]] = False
-        able = open_indices[fits]
+        able = open_indices[fits & entitled[open_indices]]
         if len(able) == 0:
             return None
         return int(able[np.argmin(candidates.price[able])])
+
+    def _claims(self, candidates: Candidates) -> tuple[BoolArray, BoolArray]:
+        """Return which candidates their tenants' shares let in, and which may be of any price."""
+        if self._shares is None:
+            nobody = np.zeros(len(candidates.waiting), dtype=np.bool_)
+            return ~nobody, nobody
+        members = [member.arrival for member, _ in self._members.values()]
+        work = [
+            self.cost.member_seconds(float(each.prompt_tokens), float(each.output_tokens))
+            for each in members
+        ]
+        tenants = np.array([each.tenant for each in members], dtype=np.int64)
+        running = self._shares.running_work(tenants, np.array(work))
+        waiting = candidates.tenants[~candidates.joined]
+        may_add = self._shares.may_add(running, waiting)
+        return may_add[candidates.tenants], self._shares.within_share(running)[candidates.tenants]
 
     def _reserve(self) -> float:
         if self.rules.reserve is not None:

@@ -22,6 +22,7 @@ class Arrival(NamedTuple):
         min_quality: a_i, least quality accepted.
         value: v_i.
         prompt_bits: size of the prompt on the radio; None means tokens times bits per token.
+        tenant: number of whoever it belongs to, from 0.
     """
 
     number: int
@@ -33,3 +34,4 @@ class Arrival(NamedTuple):
     min_quality: float = 0.0
     value: float = 1.0
     prompt_bits: float | None = None
+    tenant: int = 0

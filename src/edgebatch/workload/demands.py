@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from edgebatch.errors import InputError
 from edgebatch.problem.checks import FloatArray, IntArray, require_number
 from edgebatch.workload.distributions import (
@@ -38,12 +40,16 @@ class Deadlines:
 
 
 class DrawnDemands(NamedTuple):
-    """Demands of N requests: float64, shape (N,) each; prompt_bits None if none are drawn."""
+    """Demands of N requests, and whose they are; shape (N,) each.
+
+    All are float64 but ``tenant``, int64; prompt_bits is None if none are drawn.
+    """
 
     deadline_seconds: FloatArray
     min_quality: FloatArray
     value: FloatArray
     prompt_bits: FloatArray | None
+    tenant: IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,8 @@ class Demands:
         value: v_i, above 0; by default 1.
         prompt_bits: size of the prompt on the radio, at least 0; None means tokens times bits per
             token.
+        tenants: how many of the requests are each tenant's, in any unit; by default all are of
+            tenant 0.
 
     Raises:
         InputError: a distribution may draw something outside its range.
@@ -65,6 +73,7 @@ class Demands:
     min_quality: Distribution = _ANY_QUALITY
     value: Distribution = _UNIT_VALUE
     prompt_bits: Distribution | None = None
+    tenants: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
         require_support("min_quality", self.min_quality, minimum=0.0, maximum=1.0)
@@ -75,6 +84,8 @@ class Demands:
         if self.prompt_bits is not None:
             require_finite_mean("prompt_bits", self.prompt_bits)
             require_support("prompt_bits", self.prompt_bits, minimum=0.0)
+        for tenant, part in enumerate(self.tenants):
+            require_number(f"tenants[{tenant}]", part, exclusive=True)
 
     def draw(self, streams: Streams, output_limit: IntArray) -> DrawnDemands:
         """Return the demands of the next requests, one for each of ``output_limit``."""
@@ -89,4 +100,13 @@ class Demands:
             self.min_quality.sample(streams[Stream.MIN_QUALITY], size),
             self.value.sample(streams[Stream.VALUE], size),
             bits,
+            self._tenants(streams, size),
         )
+
+    def _tenants(self, streams: Streams, size: int) -> IntArray:
+        if len(self.tenants) == 1:
+            return np.zeros(size, dtype=np.int64)
+        upto = np.cumsum(self.tenants)
+        drawn = streams[Stream.TENANT].random(size) * upto[-1]
+        tenant: IntArray = np.searchsorted(upto[:-1], drawn, side="right").astype(np.int64)
+        return tenant

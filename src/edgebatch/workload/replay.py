@@ -146,6 +146,7 @@ class TraceWorkload:
             _recorded_or_drawn(quality, demands.min_quality),
             demands.value.tolist(),
             bits if drawn_bits is None else _recorded_or_drawn(bits, drawn_bits),
+            demands.tenant.tolist(),
             strict=True,
         )
         return map(Arrival._make, columns)

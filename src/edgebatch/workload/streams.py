@@ -21,6 +21,7 @@ class Stream(StrEnum):
     MIN_QUALITY = "min_quality"
     VALUE = "value"
     PROMPT_BITS = "prompt_bits"
+    TENANT = "tenant"
     TRACE_ROWS = "trace_rows"
 
 

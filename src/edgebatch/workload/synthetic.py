@@ -109,6 +109,7 @@ class SyntheticWorkload:
             demands.min_quality.tolist(),
             demands.value.tolist(),
             repeat(None) if bits is None else bits.tolist(),
+            demands.tenant.tolist(),
             strict=False,
         )
         return map(Arrival._make, columns)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebatch.comparison.upper_bound import most_value_in_time
+from edgebatch.comparison.upper_bound import upper_bound
 from edgebatch.cost import BatchCost
 from edgebatch.scenario import Policy, Scenario
 from edgebatch.scheduling import Hosting
@@ -18,7 +18,7 @@ from toy_runs import ONE_SECOND_A_TOKEN, TINY_MODEL, W8, W16, arrival, hosting
 
 
 def bound(*arrivals: Arrival, hosted: Hosting | None = None, slot: float | None = None) -> float:
-    return most_value_in_time(hosted or hosting(), arrivals, slot_seconds=slot)
+    return upper_bound(hosted or hosting(), arrivals, slot_seconds=slot).value
 
 
 def test_nobody_arrives() -> None:
@@ -64,6 +64,11 @@ def test_a_scheduler_that_knows_the_future_knows_how_long_answers_will_be() -> N
 def test_those_without_a_deadline_count_as_served() -> None:
     unhurried = arrival(0, 0.0, deadline=float("inf"))._replace(value=2.5)
     assert bound(unhurried, arrival(1, 0.0, deadline=1.0)) == pytest.approx(3.5)
+
+
+def test_it_says_which_part_of_each_request_it_counts() -> None:
+    both = [arrival(0, 0.0, deadline=1.0), arrival(1, 0.0, deadline=0.9), arrival(2, 5.0)]
+    assert upper_bound(hosting(), both).shares == pytest.approx([1.0, 0.0, 1.0])
 
 
 def test_a_precision_counts_where_it_is_good_enough_and_there_is_room() -> None:
@@ -157,7 +162,7 @@ def test_no_policy_serves_more_than_the_bound(policy: str) -> None:
         settings = [f"workload.rate_per_second={rate}", "workload.num_requests=150"]
         scenario = Scenario.load(name, settings)
         in_time = summarise(scenario.run(Policy(policy))).in_time
-        most = most_value_in_time(scenario.hosting, scenario.workload)
+        most = upper_bound(scenario.hosting, scenario.workload).value
         assert in_time <= most + 1e-6
         assert most < 140  # fewer than arrive, so that it says something
 
@@ -166,7 +171,7 @@ def test_shorter_slots_tighten_the_bound() -> None:
     settings = ["workload.rate_per_second=15", "workload.num_requests=150"]
     scenario = Scenario.load("peers-7b", settings)
     coarse, fine = (
-        most_value_in_time(scenario.hosting, scenario.workload, slot_seconds=seconds)
+        upper_bound(scenario.hosting, scenario.workload, slot_seconds=seconds).value
         for seconds in (12.0, 1.0)
     )
     assert fine < coarse - 0.5

@@ -50,7 +50,7 @@ def test_details_break_labels_only_where_they_read_well() -> None:
     lines = rendered(detail_table(compared(0.5), 0.5))
     assert max(map(len, lines)) <= 80
     first_words = [line.split()[0] for line in lines if line]
-    for part in ("continuous", "-edf:", "batch_cap=", "16,", "expire=", "true,", "longest_"):
+    for part in ("continuous-", "edf:", "batch_cap=", "16,", "expire=", "true,", "longest_"):
         assert part in first_words
 
 

@@ -23,7 +23,7 @@ def test_long_stretches_weigh_more() -> None:
     pace = ObservedPace()
     pace.observe(1.0, 1.0)
     pace.observe(3.0, 6.0)
-    kept = math.exp(-3.0 / 60.0)
+    kept = math.exp(-3.0 / 20.0)
     assert pace.pace == pytest.approx((kept * 1.0 + 6.0) / (kept * 1.0 + 3.0))
 
 
@@ -32,7 +32,7 @@ def test_noise_of_mean_one_leaves_the_pace_and_shows_as_scatter() -> None:
     noise = 0.2
     for factor in generator.lognormal(-(noise**2) / 2.0, noise, 2000):
         pace.observe(0.1, 0.1 * factor)
-    # 600 stretches lie within the memory of 60 s: standard error 0.2/√600 ≈ 0.008
+    # 200 stretches lie within the memory of 20 s: standard error 0.2/√200 ≈ 0.014
     assert pace.pace == pytest.approx(1.0, abs=0.04)
     # mean absolute deviation of a normal: √(2/π)·0.2 = 0.16
     assert pace.scatter == pytest.approx(0.16, abs=0.03)
@@ -48,9 +48,9 @@ def test_a_change_of_pace_is_approached_from_one_side_without_overshooting() -> 
         paces.append(pace.pace)
     assert all(np.diff(paces) > 0.0)
     assert paces[-1] < 1.5
-    # what was before counts e^(−60/60) after 60 s, and next to nothing after 300 s
-    assert paces[59] == pytest.approx(1.5 - 0.5 * math.exp(-1.0), abs=0.08)
-    assert paces[-1] == pytest.approx(1.5, abs=0.01)
+    # what was before counts e^(−20/20) after 20 s, and next to nothing after 300 s
+    assert paces[19] == pytest.approx(1.5 - 0.5 * math.exp(-1.0), abs=0.01)
+    assert paces[-1] == pytest.approx(1.5, abs=1e-5)
 
 
 def test_nothing_is_learnt_from_no_time() -> None:

@@ -7,6 +7,7 @@ import pytest
 from edgebatch.cost import Budget
 from edgebatch.errors import InputError, UnknownNameError
 from edgebatch.scheduling import Outcome, Reason, RollingRules, RollingScheduler, Waiting
+from edgebatch.workload import Arrival
 from toy_runs import ONE_SECOND_A_TOKEN, W8, W16, arrival, hosting
 
 # a prompt of one token takes 1 s, of two 40/16 = 2.5 s, of three 72/16 = 4.5 s;
@@ -210,6 +211,57 @@ def test_one_hosted_precision_runs_the_best_unless_another_is_named() -> None:
 def test_rules_that_are_none_are_refused() -> None:
     with pytest.raises(InputError, match="batch_cap"):
         RollingRules(batch_cap=0)
-    for name in ("reserve", "safety", "ageing"):
-        with pytest.raises(InputError, match=name):
-            RollingRules(**{name: -1.0})
+    with pytest.raises(InputError, match="reserve"):
+        RollingRules(reserve=-1.0)
+    with pytest.raises(InputError, match="safety"):
+        RollingRules(safety=-1.0)
+    with pytest.raises(InputError, match="ageing"):
+        RollingRules(ageing=-1.0)
+
+
+def of_tenant(tenant: int, number: int, at: float, prompt: int = 1) -> Arrival:
+    return arrival(number, at, prompt, 9)._replace(tenant=tenant)
+
+
+@pytest.mark.parametrize(
+    ("shares", "joined"),
+    [
+        ((), [0, 1, 2, 3]),
+        # 18 s of the first tenant, 21.5 s of the other, 36 s, 43 s
+        ((1.0, 1.0), [0, 3, 1, 4]),
+        # two thirds of 18 s, of 39.5 s, and of 57.5 s are 12 s, 26.3 s and 38.3 s
+        ((2.0, 1.0), [0, 3, 1, 2]),
+    ],
+)
+def test_a_tenant_above_its_share_waits_while_another_with_less_running_does(
+    shares: tuple[float, ...], joined: list[int]
+) -> None:
+    scheduler = scheduler_for(RollingRules(reserve=0.0, shares=shares, batch_cap=4))
+    for number in range(6):  # the other tenant's are dearer, and come last without shares
+        tenant, prompt = (0, 1) if number < 3 else (1, 2)
+        scheduler.submit(of_tenant(tenant, number, 100.0 * number, prompt), 100.0 * number)
+    assert numbers(scheduler.join(500.0, 0)) == joined
+
+
+def test_a_tenant_alone_may_have_the_whole_node() -> None:
+    scheduler = scheduler_for(RollingRules(reserve=0.0, shares=(1.0, 1.0)))
+    for number in range(3):
+        scheduler.submit(of_tenant(0, number, 100.0 * number), 200.0)
+    assert numbers(scheduler.join(200.0, 0)) == [0, 1, 2]
+
+
+def test_a_tenant_within_its_share_pays_any_price() -> None:
+    for shares, joined in (((), [1, 2]), ((1.0, 1.0), [1, 0, 2])):
+        scheduler = scheduler_for(RollingRules(reserve=0.0, shares=shares))
+        scheduler.submit(of_tenant(1, 0, 0.0, 4), 0.0)
+        scheduler.submit(of_tenant(0, 1, 0.25), 0.25)
+        scheduler.submit(of_tenant(0, 2, 1.0), 1.0)
+        assert numbers(scheduler.join(1.0, 0)) == joined
+
+
+def test_a_tenant_without_a_share_is_refused() -> None:
+    scheduler = scheduler_for(RollingRules(shares=(1.0, 1.0)))
+    with pytest.raises(InputError, match="tenant: must be 0 to 1, who have shares, got 2"):
+        scheduler.submit(of_tenant(2, 0, 0.0), 0.0)
+    with pytest.raises(InputError, match=r"shares\[1\]"):
+        scheduler_for(RollingRules(shares=(1.0, 0.0)))

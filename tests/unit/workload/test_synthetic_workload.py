@@ -64,7 +64,7 @@ def test_arrivals_keep_the_promises_of_their_fields() -> None:
         assert arrival.prompt_bits is not None
         assert 2e5 <= arrival.prompt_bits <= 2e6
     fields = [type(field) for field in arrivals[0]]
-    assert fields == [int, float, int, int, int, float, float, float, float]
+    assert fields == [int, float, int, int, int, float, float, float, float, int]
 
 
 def test_scaling_changes_the_times_and_nothing_else() -> None:
@@ -163,7 +163,7 @@ def test_trace_lengths_are_drawn_as_pairs(tmp_path: Path) -> None:
 
 
 def _demands(**changes: Distribution) -> Demands:
-    return Demands(Deadlines(Constant(1.0)), **changes)
+    return replace(Demands(Deadlines(Constant(1.0))), **changes)
 
 
 @pytest.mark.parametrize(
@@ -199,3 +199,17 @@ def test_a_wrong_part_is_named(build: object, path: str) -> None:
     with pytest.raises(InputError) as caught:
         build()
     assert caught.value.path == path
+
+
+def test_tenants_have_their_parts_and_nothing_else_changes() -> None:
+    tenants = replace(DEMANDS, tenants=(3.0, 1.0))
+    several = list(replace(WORKLOAD, demands=tenants, num_requests=2000))
+    alone = list(replace(WORKLOAD, demands=DEMANDS, num_requests=2000))
+    assert [each._replace(tenant=0) for each in several] == alone
+    # a quarter of them: standard error √(2000 · 3/16) ≈ 19
+    assert abs(sum(each.tenant for each in several) - 500) < 4 * 19
+
+
+def test_a_tenant_without_any_part_is_refused() -> None:
+    with pytest.raises(InputError, match=r"tenants\[1\]"):
+        replace(DEMANDS, tenants=(1.0, 0.0))

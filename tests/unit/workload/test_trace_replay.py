@@ -117,8 +117,8 @@ def test_what_the_trace_says_is_not_drawn(tmp_path: Path) -> None:
     write_trace(file, [TraceRow(0.0, 1, 1, 7.0, 0.25, 8e5), TraceRow(1.0, 1, 1)])
     demands = Demands(Deadlines(Constant(1.0)), Constant(0.5), Constant(3.0), Constant(4e5))
     said, drawn = TraceWorkload(open_trace(file), demands)
-    assert said[5:] == (7.0, 0.25, 3.0, 8e5)
-    assert drawn[5:] == (1.0, 0.5, 3.0, 4e5)
+    assert said[5:9] == (7.0, 0.25, 3.0, 8e5)
+    assert drawn[5:9] == (1.0, 0.5, 3.0, 4e5)
 
 
 def test_changing_one_demand_leaves_the_rest_as_it_was(workload: TraceWorkload) -> None:

@@ -25,12 +25,14 @@ from edgebatch.solvers.exact.candidates import (
     weigh_up,
 )
 from edgebatch.solvers.exact.compiled import compiled
-from edgebatch.solvers.exact.dual import ROWS, bound_at, minimise_dual
+from edgebatch.solvers.exact.dual import bound_at, minimise_dual
 from edgebatch.solvers.exact.knapsack import exchange, round_down, search_flips
 from edgebatch.solvers.exact.sweeps import sweep
 
-_PROGRESS = 0.8
-"""A box that can be split is, once tuning leaves more than this part of the gap of its bound."""
+_MOST_TUNINGS = 2
+"""In a box whose bound is loose because it charges too little; splitting it pays more."""
+_PROGRESS = 0.9
+"""Any other box that can be split is, once tuning leaves more than this part of the gap of its bound."""
 _CLOSED = -1.0
 _SHORTEST_STEP = 0.1
 _MOST_MEMBERS = 200_000
@@ -88,9 +90,11 @@ def examine(
         is worth more than splitting it or searching harder.
     """
     single = is_single(box)
+    loose = not single and (candidates.mode == PADDED or box.least_prompt != box.most_prompt)
     sweep(candidates, box, multiplier, bounds)
     postponed = np.zeros(len(bounds))
-    nodes, members, gap, tuned = 1, 0, np.inf, -1
+    nodes, members, tunings, tuned = 1, 0, 0, -1
+    gap, reached = np.inf, 0.0
     while True:
         group = int(np.argmax(bounds))
         before = bounds[group]
@@ -98,15 +102,19 @@ def examine(
             np.maximum(bounds, postponed, bounds)
             return bounds.max(), nodes, False
         worth_tuning = tuned != group
-        if not single:
-            worth_tuning = before - needed(best) < _PROGRESS * gap
-            gap = before - needed(best)
+        if loose:
+            worth_tuning = tunings < _MOST_TUNINGS
+        elif not single:
+            left = max(before - max(reached, needed(best)), 0.0)
+            worth_tuning = left < _PROGRESS * gap
+            gap = left
         if worth_tuning:
             if members > _MOST_MEMBERS:
                 np.maximum(bounds, postponed, bounds)
                 return bounds.max(), nodes, not postponed.any()
-            members += _tune(candidates, box, group, multiplier, bounds, best, knapsack)
-            tuned = group
+            size, bound = _tune(candidates, box, group, multiplier, bounds, best, knapsack)
+            members, tunings, tuned = members + size, tunings + 1, group
+            reached = max(reached, bound)
             if not single or bounds[group] < before * (1.0 - 1e-9):
                 continue
         if not single:
@@ -133,21 +141,47 @@ def _tune(
     bounds: FloatArray,
     best: Best,
     knapsack: Knapsack,
-) -> int:
-    """Fit λ to one cell, lower all bounds with it, try to round its relaxation; return its size."""
-    size, budget = gather(candidates, box, group, knapsack)
+) -> tuple[int, float]:
+    """Fit λ to one cell, lower all bounds with it, and try to round its relaxation.
+
+    Returns how many can be in the cell, and its own least bound.
+    """
+    cell = _highest_cell(candidates, box, group, multiplier, knapsack)
+    size, budget = gather(candidates, cell, group, knapsack)
     if size == 0:
-        bounds[group] = 0.0
-        return 0
+        bounds[group] = min(bounds[group], 0.0 if is_single(box) else np.inf)
+        return 0, 0.0
     tuned = multiplier.copy()
     tuned[0] *= budget
     bound = minimise_dual(knapsack.value, knapsack.weight, size, tuned, needed(best))
     if bound >= needed(best):
-        _round(candidates, box, group, tuned, best, knapsack, size, budget)
+        _round(candidates, cell, group, tuned, best, knapsack, size, budget)
     tuned[0] /= budget
-    bounds[group] = min(bounds[group], bound)
+    if is_single(box):
+        bounds[group] = min(bounds[group], bound)
     _approach(candidates, box, tuned, multiplier, bounds)
-    return size
+    return size, bound
+
+
+@compiled
+def _highest_cell(
+    candidates: Candidates, box: Box, group: int, multiplier: FloatArray, knapsack: Knapsack
+) -> Box:
+    """Return the part of a box with the longest output that attains the bound of a deadline."""
+    if candidates.mode == PADDED or box.least_output == box.most_output:
+        return box
+    size, budget = gather(candidates, box, group, knapsack)
+    scaled = multiplier.copy()
+    scaled[0] *= budget
+    weigh_up(knapsack, size, scaled)
+    outputs = candidates.outputs
+    worth = np.zeros(len(outputs))
+    for i in range(size):
+        worth[candidates.levels[knapsack.member[i]]] += max(knapsack.surplus[i], 0.0)
+    worth = np.cumsum(worth) - multiplier[0] * candidates.costs.pass_seconds * outputs
+    worth[(outputs < box.least_output) | (outputs > box.most_output)] = -np.inf
+    output = outputs[np.argmax(worth)]
+    return Box(box.least_prompt, box.most_prompt, output, output)
 
 
 @compiled
@@ -189,7 +223,7 @@ def _round(
     """Round the relaxation down to a batch; in a box of several lengths, one of its own longest."""
     weigh_up(knapsack, size, multiplier)
     if not is_single(box):
-        own = _promising_lengths(candidates, box, multiplier[0] / budget, knapsack, size)
+        own = _own_lengths(candidates, box, knapsack, size)
         scaled = multiplier.copy()
         size, own_budget = gather(candidates, own, group, knapsack)
         scaled[0] *= own_budget / budget
@@ -204,35 +238,13 @@ def _round(
 
 
 @compiled
-def _promising_lengths(
-    candidates: Candidates, box: Box, price: float, knapsack: Knapsack, size: int
-) -> Box:
-    """Return the single lengths in a box at which the surpluses promise most.
-
-    Args:
-        candidates: who there is.
-        box: what the knapsack was gathered from.
-        price: λ per unit of the first row's budget.
-        knapsack: surpluses and members.
-        size: how many.
-    """
-    longest = box.most_output
-    if candidates.mode != PADDED:
-        gain = np.zeros(len(candidates.outputs))
-        for i in range(size):
-            gain[candidates.levels[knapsack.member[i]]] += max(knapsack.surplus[i], 0.0)
-        passes = price * candidates.costs.pass_seconds
-        worth = np.cumsum(gain) - passes * candidates.outputs
-        worth[(candidates.outputs < box.least_output) | (candidates.outputs > longest)] = -np.inf
-        longest = candidates.outputs[np.argmax(worth)]
+def _own_lengths(candidates: Candidates, box: Box, knapsack: Knapsack, size: int) -> Box:
+    """Return the longest lengths among those that the relaxation takes."""
     prompt, output = box.least_prompt, box.least_output
     for i in range(size):
-        member = knapsack.member[i]
-        if knapsack.surplus[i] > 0.0 and candidates.table[OUTPUT, member] <= longest:
-            prompt = max(prompt, candidates.table[PROMPT, member])
-            output = max(output, candidates.table[OUTPUT, member])
-    if candidates.mode != PADDED:
-        output = longest
+        if knapsack.surplus[i] > 0.0:
+            prompt = max(prompt, candidates.table[PROMPT, knapsack.member[i]])
+            output = max(output, candidates.table[OUTPUT, knapsack.member[i]])
     return Box(prompt, prompt, output, output)
 
 

@@ -22,7 +22,7 @@ LIMIT = 1.0 + 1e-11
 
 _SORTED_WHOLE = 512
 _SORTED_BAND = 0.1
-_CORE = 40
+_CORE = 20
 _ROUNDS = 8
 
 

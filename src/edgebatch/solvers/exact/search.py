@@ -69,7 +69,9 @@ class _Node:
         return [self._part(self.prompts, half) for half in _halves(self.outputs)]
 
     def _part(self, prompts: Span, outputs: Span) -> _Node:
-        return _Node(self.pool, prompts, outputs, self.multiplier.copy(), np.full(len(self.bounds), np.inf))
+        return _Node(
+            self.pool, prompts, outputs, self.multiplier.copy(), np.full(len(self.bounds), np.inf)
+        )
 
     def _prompts_matter_more(self) -> bool:
         box, costs = self.box, self.pool.candidates.costs

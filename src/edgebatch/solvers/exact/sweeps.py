@@ -50,9 +50,7 @@ class Tree(NamedTuple):
 
 
 @compiled
-def sweep(
-    candidates: Candidates, box: Box, multiplier: FloatArray, bounds: FloatArray
-) -> float:
+def sweep(candidates: Candidates, box: Box, multiplier: FloatArray, bounds: FloatArray) -> float:
     """Lower the bound of every deadline to what ``multiplier`` proves, in one pass.
 
     Returns the greatest of what ``multiplier`` proves by itself.

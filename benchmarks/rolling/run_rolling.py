@@ -1,10 +1,10 @@
 """``rolling`` against every policy at its best knobs, an upper bound, and on a strange node.
 
-    python benchmarks/rolling/run.py --results docs/assets/rolling --jobs 2
+    python benchmarks/rolling/run_rolling.py --results docs/assets/rolling --jobs 2
 
-writes ``policies.csv``, ``bound.csv`` and ``reality.csv``, a row per run. What is there already is
-not run again, so an interrupted evaluation goes on where it stopped. ``rolling_report.py`` makes
-tables and plots of them.
+writes ``policies.csv``, ``reality.csv``, ``bound.csv`` and ``hindsight.csv``, a row per run. What
+is there already is not run again, so an interrupted evaluation goes on where it stopped.
+``rolling_report.py`` makes tables and plots of them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from rolling_workloads import (
     LOADS,
     SEEDS,
     WORKLOADS,
+    Listed,
     arrivals,
     as_slow_as,
     scenario,
 )
 
 from edgebatch.comparison import tuned
-from edgebatch.comparison.upper_bound import most_value_in_time
+from edgebatch.comparison.upper_bound import upper_bound
 from edgebatch.scenario import Policy, Scenario
 from edgebatch.simulation import summarise
 from edgebatch.workload import Workload
@@ -39,7 +40,8 @@ BASELINES = (
     *("continuous", "continuous-edf", "continuous-sjf"),
     *("fcfs", "edf", "sjf", "greedy", "static", "none", "dftsp"),
 )
-REALITIES = ((1.2, 0.0), (0.8, 0.0), (1.0, 0.1), (1.0, 0.3), (1.2, 0.1), (1.2, 0.3))
+HINDSIGHT_LOADS = (1.0, 5.0)
+REALITIES = ((1.2, 0.0), (1.0, 0.1), (1.0, 0.3), (1.2, 0.3))
 """(time_factor, noise) of nodes that are not as they are believed to be."""
 
 Row = dict[str, Any]
@@ -87,7 +89,33 @@ def run_bound(point: Point) -> list[Row]:
     rows = []
     for seed in SEEDS:
         base, workload = point.of(seed)
-        rows.append(point.row(seed, bound=most_value_in_time(base.hosting, workload)))
+        rows.append(point.row(seed, bound=upper_bound(base.hosting, workload).value))
+    return rows
+
+
+def run_hindsight(point: Point) -> list[Row]:
+    """Let ``rolling`` serve only whom the relaxation would: what knowing the future gives at least.
+
+    The best of several roundings of the relaxation and reserves is taken.
+    """
+    rows = []
+    for seed in SEEDS[:3]:
+        base, workload = point.of(seed)
+        bound = upper_bound(base.hosting, workload)
+        shared = list(zip(workload, bound.shares.tolist(), strict=True))
+        chosen = [
+            Listed(tuple(each for each, share in shared if share >= least))
+            for least in (0.01, 0.5, 0.99)
+        ]
+        policies = [
+            Policy("rolling", precision=precision.name, reserve=reserve)
+            for precision in base.hosting.precisions
+            for reserve in (None, 0.0, 0.5)
+        ]
+        in_time = [
+            summarise(base.run(policy, each)).in_time for policy in policies for each in chosen
+        ]
+        rows.append(point.row(seed, bound=bound.value, hindsight=max(in_time)))
     return rows
 
 
@@ -140,10 +168,16 @@ def tasks_by_file(points: list[Point]) -> dict[str, tuple[tuple[str, ...], Tasks
         for reality in REALITIES
     }
     bounds: Tasks = {(each.workload, each.load): partial(run_bound, each) for each in points}
+    hindsights: Tasks = {
+        (each.workload, each.load): partial(run_hindsight, each)
+        for each in points
+        if each.load in HINDSIGHT_LOADS
+    }
     return {
         "policies.csv": (("workload", "load", "policy"), policies),
         "reality.csv": (("workload", "load", "time_factor", "noise"), realities),
         "bound.csv": (("workload", "load"), bounds),
+        "hindsight.csv": (("workload", "load"), hindsights),
     }
 
 
