@@ -21,7 +21,8 @@ import numpy as np
 from rolling_workloads import LOADS, WORKLOADS
 from scipy import stats
 
-from edgebatch.reporting.plots.style import drawing, looks, save
+from edgebatch.reporting.plots.style import Look, drawing, looks, save
+from edgebatch.scenario import Policy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -186,19 +187,27 @@ def print_hindsight(rows: list[Row], policies: list[Row]) -> None:
     print_table(header, lines)
 
 
+def looks_of(policies: list[str]) -> dict[str, Look]:
+    """Return a look for each; those in epochs, drawn dotted, share colours with the others."""
+    in_epochs = [name for name in policies if not Policy(name).is_continuous]
+    others = [name for name in policies if name not in in_epochs]
+    return {**looks(others), **looks([others[0], *in_epochs])}
+
+
 def draw_in_time(shares: Shares, parts: dict[tuple[str, float], list[float]], path: Path) -> None:
     """Draw every policy over the load, with intervals, and the bound above them."""
     with drawing(10.0, 7.5) as figure:
         panels = figure.subplots(2, 2).ravel()
         for axes, workload in zip(panels, WORKLOADS, strict=True):
-            for name, look in looks(list(shares[workload, LOADS[0]])).items():
+            for name, look in looks_of(list(shares[workload, LOADS[0]])).items():
                 columns = [shares[workload, load][name] for load in LOADS]
                 means = 100.0 * np.mean(columns, axis=1)
                 widths = 100.0 * np.array([half_width(column) for column in columns])
                 thick = 2.6 if name == "rolling" else 1.2
-                axes.plot(LOADS, means, look.marker + "-", label=name, c=look.colour, lw=thick)
+                line = look.marker + ("-" if Policy(name).is_continuous else ":")
+                axes.plot(LOADS, means, line, label=name, c=look.colour, lw=thick)
                 axes.fill_between(
-                    LOADS, means - widths, means + widths, color=look.colour, alpha=0.15, lw=0.0
+                    LOADS, means - widths, means + widths, color=look.colour, alpha=0.1, lw=0.0
                 )
             rolling = [np.mean(shares[workload, load]["rolling"]) for load in LOADS]
             bound = 100.0 * np.divide(rolling, [np.mean(parts[workload, load]) for load in LOADS])

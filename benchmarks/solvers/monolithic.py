@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 
 import highspy
 import numpy as np
@@ -70,7 +71,7 @@ def formulate(problem: Problem, cost: BatchCost) -> Programme | None:
     deadlines, outputs, prompts = np.unique(deadline), np.unique(output), np.unique(prompt)
     starts = np.cumsum([len(members), len(deadlines), len(outputs), len(prompts)])
     of_deadline, of_output, of_prompt = (
-        slice(int(first), int(last)) for first, last in zip(starts, starts[1:], strict=False)
+        slice(int(first), int(last)) for first, last in pairwise(starts)
     )
     width = int(starts[-1])
     fits = np.zeros((3 * len(members), width))
@@ -159,9 +160,7 @@ def _cp_sat(programme: Programme, limit_seconds: float) -> tuple[float, bool]:
         used = np.flatnonzero(row)
         weights = np.floor(row[used] * _SCALE).astype(np.int64).tolist()
         taken = [choices[column] for column in used]
-        model.add(
-            cp_model.LinearExpr.weighted_sum(taken, weights) <= math.ceil(limit * _SCALE)
-        )
+        model.add(cp_model.LinearExpr.weighted_sum(taken, weights) <= math.ceil(limit * _SCALE))
     for group in programme.one_hot:
         model.add_exactly_one(choices[column] for column in group)
     model.maximize(cp_model.LinearExpr.weighted_sum(choices, programme.value.astype(int).tolist()))

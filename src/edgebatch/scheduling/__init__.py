@@ -5,7 +5,8 @@ from edgebatch.scheduling.epoch import Batch, EpochScheduler, Hosting
 from edgebatch.scheduling.fastest import FastestAnswer
 from edgebatch.scheduling.joining import JoiningScheduler
 from edgebatch.scheduling.outcomes import Ledger, Outcome, Reason, RequestRecord
-from edgebatch.scheduling.rolling import RollingRules, RollingScheduler
+from edgebatch.scheduling.rolling import RollingScheduler
+from edgebatch.scheduling.rolling_rules import RollingRules
 from edgebatch.scheduling.running_batch import RunningBatch
 from edgebatch.scheduling.waiting import Waiting, WaitingQueue
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,6 @@ from edgebatch.workload import (
     Deadlines,
     Demands,
     Deterministic,
-    Distribution,
     Exponential,
     FixedLimit,
     Gamma,
@@ -162,7 +162,7 @@ def test_trace_lengths_are_drawn_as_pairs(tmp_path: Path) -> None:
     assert set(limit.tolist()) == {256}
 
 
-def _demands(**changes: Distribution) -> Demands:
+def _demands(**changes: Any) -> Demands:
     return replace(Demands(Deadlines(Constant(1.0))), **changes)
 
 

@@ -9,15 +9,11 @@ multipliers do not rule out is searched, in a box of single lengths; other boxes
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from edgebatch.problem.checks import FloatArray, IntArray
+from edgebatch.problem.checks import FloatArray
 from edgebatch.solvers.exact.candidates import (
-    OUTPUT,
     PADDED,
-    PROMPT,
     Box,
     Candidates,
     Knapsack,
@@ -25,43 +21,24 @@ from edgebatch.solvers.exact.candidates import (
     weigh_up,
 )
 from edgebatch.solvers.exact.compiled import compiled
-from edgebatch.solvers.exact.dual import bound_at, minimise_dual
-from edgebatch.solvers.exact.knapsack import exchange, round_down, search_flips
+from edgebatch.solvers.exact.dual import minimise_dual
+from edgebatch.solvers.exact.incumbent import (
+    Best,
+    is_single,
+    needed,
+    round_and_keep,
+    search_cell,
+)
 from edgebatch.solvers.exact.sweeps import sweep
 
 _MOST_TUNINGS = 2
 """In a box whose bound is loose because it charges too little; splitting it pays more."""
 _PROGRESS = 0.9
-"""Any other box that can be split is, once tuning leaves more than this part of the gap of its bound."""
+"""Any other box is split once tuning leaves more than this part of the gap of its bound."""
 _CLOSED = -1.0
 _SHORTEST_STEP = 0.1
 _MOST_MEMBERS = 200_000
 """Members of all knapsacks in one call: about how often a time limit is looked at."""
-
-
-class Best(NamedTuple):
-    """The best selection so far.
-
-    Attributes:
-        worth: shape (1,).
-        size: shape (1,), how many are in it.
-        chosen: shape (N,), columns of the table; the first ``size`` count.
-        quantum: all worths are multiples of this; 0 if of nothing worth using.
-    """
-
-    worth: FloatArray
-    size: IntArray
-    chosen: IntArray
-    quantum: float
-
-
-@compiled
-def needed(best: Best) -> float:
-    """Return the least worth that would be an improvement."""
-    worth: float = best.worth[0]
-    if best.quantum > 0.0:
-        return worth + best.quantum * (1.0 - 1e-6)
-    return worth + max(worth, 1e-300) * 1e-9
 
 
 @compiled
@@ -73,6 +50,7 @@ def examine(
     best: Best,
     knapsack: Knapsack,
     most_nodes: int,
+    nodes_left: int,
 ) -> tuple[float, int, bool]:
     """Bound a box, improving the best selection on the way.
 
@@ -84,6 +62,7 @@ def examine(
         best: updated.
         knapsack: room to work in.
         most_nodes: limit on the nodes of the search in each cell.
+        nodes_left: limit on all nodes together.
 
     Returns:
         A bound on what the box holds, the nodes visited, and whether another look at the same box
@@ -109,9 +88,10 @@ def examine(
             worth_tuning = left < _PROGRESS * gap
             gap = left
         if worth_tuning:
-            if members > _MOST_MEMBERS:
+            if members > _MOST_MEMBERS or nodes > nodes_left:
                 np.maximum(bounds, postponed, bounds)
-                return bounds.max(), nodes, not postponed.any()
+                again = 2 * np.count_nonzero(postponed) < tunings
+                return bounds.max(), nodes, bool(again)
             size, bound = _tune(candidates, box, group, multiplier, bounds, best, knapsack)
             members, tunings, tuned = members + size, tunings + 1, group
             reached = max(reached, bound)
@@ -119,17 +99,12 @@ def examine(
                 continue
         if not single:
             return before, nodes, False
-        visited, finished = _close(candidates, box, group, multiplier, best, knapsack, most_nodes)
+        limit = min(most_nodes, nodes_left - nodes)
+        visited, finished = search_cell(candidates, box, group, multiplier, best, knapsack, limit)
         nodes += visited
         if not finished:
             postponed[group] = before
         bounds[group], tuned = _CLOSED, -1
-
-
-@compiled
-def is_single(box: Box) -> bool:
-    """Return whether a box cannot be split."""
-    return box.least_prompt == box.most_prompt and box.least_output == box.most_output
 
 
 @compiled
@@ -155,7 +130,7 @@ def _tune(
     tuned[0] *= budget
     bound = minimise_dual(knapsack.value, knapsack.weight, size, tuned, needed(best))
     if bound >= needed(best):
-        _round(candidates, cell, group, tuned, best, knapsack, size, budget)
+        round_and_keep(candidates, cell, group, tuned, best, knapsack, size, budget)
     tuned[0] /= budget
     if is_single(box):
         bounds[group] = min(bounds[group], bound)
@@ -207,95 +182,3 @@ def _approach(
             break
         step *= 0.5
     multiplier[:] = nearest
-
-
-@compiled
-def _round(
-    candidates: Candidates,
-    box: Box,
-    group: int,
-    multiplier: FloatArray,
-    best: Best,
-    knapsack: Knapsack,
-    size: int,
-    budget: float,
-) -> None:
-    """Round the relaxation down to a batch; in a box of several lengths, one of its own longest."""
-    weigh_up(knapsack, size, multiplier)
-    if not is_single(box):
-        own = _own_lengths(candidates, box, knapsack, size)
-        scaled = multiplier.copy()
-        size, own_budget = gather(candidates, own, group, knapsack)
-        scaled[0] *= own_budget / budget
-        multiplier = scaled
-        weigh_up(knapsack, size, multiplier)
-    value, weight, surplus = knapsack.value, knapsack.weight, knapsack.surplus
-    total = round_down(value, weight, size, surplus, knapsack.taken)
-    ceiling = bound_at(value, weight, size, multiplier)
-    if total < needed(best) <= ceiling:
-        total = exchange(value, weight, size, surplus, knapsack.taken, total, ceiling)
-    _keep(total, size, best, knapsack)
-
-
-@compiled
-def _own_lengths(candidates: Candidates, box: Box, knapsack: Knapsack, size: int) -> Box:
-    """Return the longest lengths among those that the relaxation takes."""
-    prompt, output = box.least_prompt, box.least_output
-    for i in range(size):
-        if knapsack.surplus[i] > 0.0:
-            prompt = max(prompt, candidates.table[PROMPT, knapsack.member[i]])
-            output = max(output, candidates.table[OUTPUT, knapsack.member[i]])
-    return Box(prompt, prompt, output, output)
-
-
-@compiled
-def _keep(total: float, size: int, best: Best, knapsack: Knapsack) -> None:
-    """Remember the selection taken if it is better than the best."""
-    if total < needed(best):
-        return
-    count = 0
-    for i in range(size):
-        if knapsack.taken[i]:
-            best.chosen[count] = knapsack.member[i]
-            count += 1
-    best.worth[0], best.size[0] = total, count
-
-
-@compiled
-def _close(
-    candidates: Candidates,
-    box: Box,
-    group: int,
-    multiplier: FloatArray,
-    best: Best,
-    knapsack: Knapsack,
-    most_nodes: int,
-) -> tuple[int, bool]:
-    """Search one knapsack until nothing better than the best is left; return nodes and success."""
-    size, budget = gather(candidates, box, group, knapsack)
-    value, weight, surplus = knapsack.value, knapsack.weight, knapsack.surplus
-    scaled = multiplier.copy()
-    scaled[0] *= budget
-    minimise_dual(value, weight, size, scaled, 0.0)
-    weigh_up(knapsack, size, scaled)
-    bound = bound_at(value, weight, size, scaled)
-    nodes = 0
-    while bound >= needed(best):
-        total, visited = search_flips(
-            value,
-            weight,
-            size,
-            scaled,
-            surplus,
-            bound,
-            needed(best),
-            knapsack.taken,
-            most_nodes - nodes,
-        )
-        nodes += visited
-        if total == -2.0:
-            return nodes, False
-        if total < 0.0:
-            break
-        _keep(total, size, best, knapsack)
-    return nodes, True

@@ -14,14 +14,16 @@ from edgebatch.problem import Problem
 from edgebatch.problem.checks import FloatArray
 from edgebatch.solvers.base import Effort, LimitReachedError
 from edgebatch.solvers.exact import candidates as columns
-from edgebatch.solvers.exact.boxes import Best, examine, needed
+from edgebatch.solvers.exact.boxes import examine
 from edgebatch.solvers.exact.candidates import Box, Knapsack, member_seconds
 from edgebatch.solvers.exact.dual import ROWS
+from edgebatch.solvers.exact.incumbent import Best, needed
 from edgebatch.solvers.exact.pools import Pool, make_pool, value_quantum
 from edgebatch.solvers.exact.tie_break import prefer_quicker_then_older
 
 _FIRST_NODES = 2_000
 _MORE_NODES = 16
+_MOST_NODES = 10**15
 _NODES_PER_SECOND = 2e6
 """On a slow machine; how many nodes a time limit allows between two looks at the clock."""
 
@@ -62,7 +64,7 @@ class _Node:
         several_prompts = self.prompts[0] < self.prompts[1]
         several_outputs = self.outputs[0] < self.outputs[1]
         if not several_prompts and not several_outputs:
-            self.most_nodes *= _MORE_NODES
+            self.most_nodes = min(self.most_nodes * _MORE_NODES, _MOST_NODES)
             return [self]
         if several_prompts and (not several_outputs or self._prompts_matter_more()):
             return [self._part(half, self.outputs) for half in _halves(self.prompts)]
@@ -156,7 +158,7 @@ class Search:
         return float(self._best.worth[0])
 
     def _examine(self, node: _Node) -> tuple[float, bool]:
-        most_nodes = min(node.most_nodes, self._nodes_left())
+        nodes_left = self._nodes_left()
         self.effort.visit()
         before = self._best.worth[0]
         within, nodes, again = examine(
@@ -166,7 +168,8 @@ class Search:
             node.bounds,
             self._best,
             self._knapsack,
-            most_nodes,
+            node.most_nodes,
+            nodes_left,
         )
         self.effort.nodes += nodes - 1
         if self._best.worth[0] > before:

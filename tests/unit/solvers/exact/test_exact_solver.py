@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -172,12 +173,12 @@ def test_warming_up_leaves_nothing_to_compile() -> None:
     from edgebatch.solvers.exact.tie_break import prefer_quicker_then_older
 
     warm_up()
-    kernels = (examine, prefer_quicker_then_older)
-    before = [len(kernel.signatures) for kernel in kernels]  # type: ignore[attr-defined]
+    kernels: list[Any] = [examine, prefer_quicker_then_older]
+    before = [len(kernel.signatures) for kernel in kernels]
     assert min(before) >= 1
     for batching in Batching:
         Exact().solve(random_problem(3, 20, batching))
-    assert [len(kernel.signatures) for kernel in kernels] == before  # type: ignore[attr-defined]
+    assert [len(kernel.signatures) for kernel in kernels] == before
 
 
 def test_without_the_compiler_it_says_what_to_install() -> None:
