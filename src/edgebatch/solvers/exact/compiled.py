@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -28,8 +29,10 @@ def _forget_outdated(folder: Path) -> None:
     """
     newest = max(module.stat().st_mtime for module in folder.glob("*.py"))
     for index in folder.glob("__pycache__/*.nbi"):
-        if index.stat().st_mtime < newest:
-            index.unlink(missing_ok=True)
+        # another process may be about the same, or the folder not ours to write
+        with suppress(OSError):
+            if index.stat().st_mtime < newest:
+                index.unlink()
 
 
 _forget_outdated(Path(__file__).parent)

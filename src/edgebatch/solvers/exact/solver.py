@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from edgebatch.solvers.base import (
     require_own_batch,
     trivial_bound,
 )
+from edgebatch.solvers.lists import Sjf
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +42,28 @@ class Exact:
         require_hostable(problem.node, problem.model, problem.precisions)
         search = Search(problem, Effort(stop))
         bound = search.run()
+        selected: Sequence[int] = search.selected()
+        precision = search.precision_name()
         if not search.finished:
             bound = min(bound, trivial_bound(problem))
+            selected, precision = _at_least_a_quick_one(problem, selected, precision)
         return make_result(
             problem,
             self.name,
             search.effort,
-            selected=search.selected(),
-            precision=search.precision_name(),
+            selected=selected,
+            precision=precision,
             bound=bound,
         )
+
+
+def _at_least_a_quick_one(
+    problem: Problem, selected: Sequence[int], precision: str | None
+) -> tuple[Sequence[int], str | None]:
+    """Return what a search that was cut short has found, or shortest jobs first if worth more."""
+    quick = Sjf().solve(problem)
+    found = float(problem.requests.value[list(selected)].sum())
+    return (quick.selected, quick.precision) if quick.objective > found else (selected, precision)
 
 
 def warm_up() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from edgebatch.cost import evaluate
 from edgebatch.problem import Batching, Model, Node, Precision, Problem, Request, Requests
-from edgebatch.solvers import Status, Stop
+from edgebatch.solvers import Sjf, Status, Stop
 from edgebatch.solvers.exact import Exact, warm_up
 from edgebatch.solvers.registry import make_solver
 from reference import best_worth
@@ -83,10 +83,11 @@ def test_at_every_node_limit_it_has_a_batch_and_a_true_bound(batching: Batching)
             assert evaluate(problem, result.selected, result.precision).feasible
 
 
-def test_without_time_it_returns_nothing_and_a_true_bound() -> None:
+def test_without_time_it_returns_shortest_jobs_first_and_a_true_bound() -> None:
     problem = random_problem(8, 200, Batching.RAGGED)
     result = Exact().solve(problem, Stop(time_limit_seconds=0.0))
-    assert (result.status, result.selected) == (Status.FEASIBLE, ())
+    assert result.status is Status.FEASIBLE
+    assert result.selected == Sjf().solve(problem).selected
     assert result.bound >= Exact().solve(problem).objective
 
 
