@@ -21,8 +21,8 @@ from edgebatch.solvers.exact.incumbent import Best, needed
 from edgebatch.solvers.exact.pools import Pool, make_pool, value_quantum
 from edgebatch.solvers.exact.tie_break import prefer_quicker_then_older
 
-_FIRST_NODES = 2_000
-_MORE_NODES = 16
+_FIRST_NODES = 500
+_MORE_NODES = 2
 _MOST_NODES = 10**15
 _NODES_PER_SECOND = 2e6
 """On a slow machine; how many nodes a time limit allows between two looks at the clock."""
