@@ -1,4 +1,4 @@
-"""Shows what `exact` is worth: equality, speed, large instances, nodes. See docs/exact.md.
+"""Shows what `exact` is worth: equality, speed, large instances, tails, nodes. See docs/exact.md.
 
 One process, single-threaded competitors, everything compiled beforehand. Each part appends to a
 CSV file as it goes and skips what is there, so that it can be interrupted:
@@ -108,6 +108,12 @@ def scale(regime: str, seed: int) -> Iterator[Row]:
         yield place | measure("exact", problem, limit_seconds, 3)
 
 
+def tails(regime: str, seed: int) -> Iterator[Row]:
+    """Many instances of the size a server meets, for the slowest among them."""
+    place = {"regime": regime, "num_requests": 200, "seed": seed}
+    yield place | measure("exact", draw(REGIMES[regime], 200, seed), 1.0, 1)
+
+
 def nodes(regime: str, seed: int) -> Iterator[Row]:
     problem = draw(REGIMES[regime], 20, seed)
     place = {"regime": regime, "num_requests": 20, "seed": seed}
@@ -120,6 +126,7 @@ PARTS: dict[str, Callable[[str, int], Iterator[Row]]] = {
     "speed": speed,
     "plain": plain,
     "scale": scale,
+    "tails": tails,
     "nodes": nodes,
 }
 
