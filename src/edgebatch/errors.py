@@ -4,6 +4,7 @@
     ├── InputError           a value from outside is wrong; says where and what was expected
     │   └── UnknownNameError a name that is not in a list; says the nearest one that is
     ├── CannotHostError      the node has no room for the weights it is asked to host
+    ├── EngineError          an inference engine cannot start, has died, hangs or refuses
     ├── UnsupportedError     a solver was given a problem that it is not made for
     └── MissingExtraError    an optional library is not installed; says what to install
 
@@ -65,6 +66,10 @@ class UnknownNameError(InputError):
 
 class CannotHostError(EdgebatchError):
     """The hosted weights and the reserve alone exceed the node's memory."""
+
+
+class EngineError(EdgebatchError):
+    """An inference engine cannot start, has died, hangs, or refuses a request."""
 
 
 class UnsupportedError(EdgebatchError):
