@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from edgebatch.problem import Model, Node, Precision, Problem
 from edgebatch.scheduling import Hosting, RequestRecord
-from edgebatch.simulation.log import RunLog
+from edgebatch.scheduling.log import RunLog
 from edgebatch.solvers import Result, Solver, Stop
 from edgebatch.workload import Arrival
 

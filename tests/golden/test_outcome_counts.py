@@ -16,10 +16,17 @@ import pytest
 
 from edgebatch.problem import Batching, Model, Node, Precision
 from edgebatch.radio import Channel, RadioScenario
-from edgebatch.scheduling import ContinuousScheduler, EpochScheduler, Hosting, JoinRules, Outcome
+from edgebatch.scheduling import (
+    ContinuousScheduler,
+    EpochProtocol,
+    EpochScheduler,
+    Hosting,
+    JoinRules,
+    Outcome,
+)
+from edgebatch.scheduling.log import RunLog
 from edgebatch.simulation.continuous_driver import ContinuousSimulation
-from edgebatch.simulation.epoch_driver import EpochProtocol, EpochSimulation
-from edgebatch.simulation.log import RunLog
+from edgebatch.simulation.epoch_driver import EpochSimulation
 from edgebatch.simulation.reality import Reality
 from edgebatch.solvers.registry import make_solver
 from edgebatch.workload import (

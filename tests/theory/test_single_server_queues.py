@@ -19,7 +19,7 @@ from edgebatch.problem.checks import FloatArray
 from edgebatch.scheduling import ContinuousScheduler, EpochScheduler, Hosting, JoinRules
 from edgebatch.simulation.continuous_driver import ContinuousSimulation
 from edgebatch.simulation.epoch_driver import EpochSimulation
-from edgebatch.simulation.log import RunLog
+from edgebatch.scheduling.log import RunLog
 from edgebatch.solvers import Fcfs, NoBatching
 from edgebatch.workload import (
     Constant,

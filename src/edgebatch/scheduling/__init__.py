@@ -2,8 +2,10 @@
 
 from edgebatch.scheduling.continuous import ContinuousScheduler, JoinRules
 from edgebatch.scheduling.epoch import Batch, EpochScheduler, Hosting
+from edgebatch.scheduling.epoch_loop import EpochLoop, EpochProtocol, Priority, Timers
 from edgebatch.scheduling.fastest import FastestAnswer
 from edgebatch.scheduling.joining import JoiningScheduler
+from edgebatch.scheduling.log import BatchRecord, RunLog
 from edgebatch.scheduling.outcomes import Ledger, Outcome, Reason, RequestRecord
 from edgebatch.scheduling.rolling import RollingScheduler
 from edgebatch.scheduling.rolling_rules import RollingRules
@@ -12,7 +14,10 @@ from edgebatch.scheduling.waiting import Waiting, WaitingQueue
 
 __all__ = [
     "Batch",
+    "BatchRecord",
     "ContinuousScheduler",
+    "EpochLoop",
+    "EpochProtocol",
     "EpochScheduler",
     "FastestAnswer",
     "Hosting",
@@ -20,11 +25,14 @@ __all__ = [
     "JoiningScheduler",
     "Ledger",
     "Outcome",
+    "Priority",
     "Reason",
     "RequestRecord",
     "RollingRules",
     "RollingScheduler",
+    "RunLog",
     "RunningBatch",
+    "Timers",
     "Waiting",
     "WaitingQueue",
 ]

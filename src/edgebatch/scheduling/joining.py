@@ -8,8 +8,8 @@ from edgebatch.cost import BatchCost, Budget, hosted_bytes
 from edgebatch.registry import lookup
 from edgebatch.scheduling.epoch import Hosting
 from edgebatch.scheduling.fastest import FastestAnswer
-from edgebatch.scheduling.outcomes import Ledger
-from edgebatch.scheduling.waiting import Waiting, WaitingQueue, served
+from edgebatch.scheduling.outcomes import Ledger, Outcome, Reason
+from edgebatch.scheduling.waiting import Waiting, WaitingQueue, not_served, served
 from edgebatch.units import RELATIVE_TOLERANCE
 from edgebatch.workload import Arrival
 
@@ -88,6 +88,17 @@ class JoiningScheduler(ABC):
     def observe(self, believed_seconds: float, actual_seconds: float) -> None:  # noqa: B027
         """Take note of how long steps took that were believed to take so long."""
 
+    def progressed(self, number: int, num_tokens: int, step: int) -> None:  # noqa: B027
+        """Take note of how many tokens a member has produced by the end of so many steps.
+
+        Only needed where that is not one a step: an engine may let a joiner wait for a step.
+        """
+
+    def abandon(self, waiting: Waiting, outcome: Outcome, reason: Reason, now: float) -> None:
+        """Record that a member will produce no more tokens, and free its place."""
+        self._release(waiting)
+        self.ledger.close(not_served(waiting.arrival, outcome, reason, now))
+
     def complete(
         self,
         waiting: Waiting,
@@ -98,8 +109,7 @@ class JoiningScheduler(ABC):
         join: int,
     ) -> None:
         """Record that a member has produced its last token, and free its place."""
-        self.num_running -= 1
-        self.reserved_tokens -= waiting.arrival.prompt_tokens + waiting.arrival.output_tokens
+        self._release(waiting)
         self.ledger.close(
             served(
                 waiting,
@@ -111,6 +121,11 @@ class JoiningScheduler(ABC):
                 precision=self.precision,
             )
         )
+
+    def _release(self, waiting: Waiting) -> None:
+        """Free a member's place."""
+        self.num_running -= 1
+        self.reserved_tokens -= waiting.arrival.prompt_tokens + waiting.arrival.output_tokens
 
     def _start(self, waiting: Waiting) -> None:
         """Move a request from the queue into the running batch."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from array import array
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class Outcome(IntEnum):
-    """The four ways in which a request ends."""
+    """The ways in which a request ends; the last two only on a real engine."""
 
     IN_TIME = 0
     """Its whole answer arrived by its deadline."""
@@ -22,6 +25,10 @@ class Outcome(IntEnum):
     """It was told on arrival that it cannot be served."""
     EXPIRED = 3
     """It waited until it could no longer be served in time, and was told so."""
+    FAILED = 4
+    """The engine broke, or could not go on with it."""
+    CANCELLED = 5
+    """Whoever asked went away."""
 
 
 class Reason(IntEnum):
@@ -40,6 +47,10 @@ class Reason(IntEnum):
     """It has no deadline, and even the best channel could not carry it in a phase."""
     WAITED_TOO_LONG = 6
     """It was passed over until even alone it would have been late."""
+    ENGINE = 7
+    """The engine broke, or could not go on with it."""
+    CLIENT_GONE = 8
+    """Whoever asked went away."""
 
 
 NO_TIME = math.nan
@@ -95,6 +106,7 @@ class Ledger:
         self._columns: tuple[array[Any], ...] = tuple(
             array("d" if name in _FLOAT_FIELDS else "q") for name in RequestRecord._fields
         )
+        self._listener: Callable[[RequestRecord], None] | None = None
 
     def __len__(self) -> int:
         return len(self._columns[0])
@@ -103,10 +115,16 @@ class Ledger:
         """Count a request that has come in."""
         self.opened += 1
 
+    def listen(self, listener: Callable[[RequestRecord], None]) -> None:
+        """Let ``listener`` be told of every record when it is written; there is one at most."""
+        self._listener = listener
+
     def close(self, record: RequestRecord) -> None:
         """Write down how a request ended."""
         for column, value in zip(self._columns, record, strict=True):
             column.append(value)
+        if self._listener is not None:
+            self._listener(record)
 
     def column(self, field: str) -> npt.NDArray[Any]:
         """Return one field of all records in the order in which they were closed.

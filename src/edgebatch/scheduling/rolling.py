@@ -15,7 +15,7 @@ rules keep room for those who come later; both vanish when little is asked of th
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -94,10 +94,10 @@ class RollingScheduler(JoiningScheduler):
         """Return what keeps candidates from joining; None if nobody is kept waiting."""
         return Budget.LATENCY if len(self.queue) else None
 
-    def complete(self, waiting: Waiting, **times: Any) -> None:
-        """Record that a member has produced its last token, and free its place."""
-        del self._members[waiting.arrival.number]
-        super().complete(waiting, **times)
+    def progressed(self, number: int, num_tokens: int, step: int) -> None:
+        """Take note of how many tokens a member has produced by the end of so many steps."""
+        waiting, _ = self._members[number]
+        self._members[number] = (waiting, step - num_tokens)
 
     def join(self, now: float, step: int) -> list[Waiting]:
         """Return who joins the running batch now, and count them as running."""
@@ -142,6 +142,10 @@ class RollingScheduler(JoiningScheduler):
         tightest = batch.remaining[np.argmin(self._slack(batch))]
         return self.pace.pace * float(batch.seconds_until(np.array([tightest]))[0])
 
+    def _release(self, waiting: Waiting) -> None:
+        del self._members[waiting.arrival.number]
+        super()._release(waiting)
+
     def _until_last_token(self, now: float) -> float:
         """Return what to take off an absolute deadline to get the time left for computing."""
         return now + self.hosting.node.downlink_seconds
@@ -153,7 +157,9 @@ class RollingScheduler(JoiningScheduler):
         prompts = np.array([float(each.arrival.prompt_tokens) for each, _ in members])
         deadlines = np.array([each.deadline_at_seconds for each, _ in members])
         allowed = deadlines - self._until_last_token(now)
-        return RunningBatch(self.cost, outputs - done, prompts + done, allowed)
+        batch = RunningBatch(self.cost, outputs - done, prompts + done, allowed)
+        unread = prompts[done == 0.0]
+        return replace(batch, entry_seconds=float(batch.entries(unread).sum()))
 
     def _slack(self, batch: RunningBatch) -> FloatArray:
         """Return by how much each member may still be delayed, the safety margin kept.

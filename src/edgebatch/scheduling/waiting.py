@@ -122,6 +122,14 @@ class WaitingQueue:
             )
         return expired
 
+    def withdraw(self, number: int, outcome: Outcome, reason: Reason, now: float) -> bool:
+        """Remove and record a request that will not be served; False if it does not wait."""
+        waiting = self._waiting.pop(number, None)
+        if waiting is None:
+            return False
+        self._ledger.close(not_served(waiting.arrival, outcome, reason, now))
+        return True
+
     def remove(self, chosen: Iterable[Waiting]) -> None:
         """Take requests out because they are being served."""
         for waiting in chosen:
@@ -129,7 +137,7 @@ class WaitingQueue:
 
 
 def not_served(arrival: Arrival, outcome: Outcome, reason: Reason, now: float) -> RequestRecord:
-    """Return the record of a request that was rejected or has expired at ``now``."""
+    """Return the record of a request that ended at ``now`` without an answer."""
     return RequestRecord(
         number=arrival.number,
         outcome=outcome,

@@ -15,8 +15,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from edgebatch.scheduling import JoiningScheduler, Waiting
-from edgebatch.simulation.log import BatchRecord, RunLog
+from edgebatch.scheduling import BatchRecord, JoiningScheduler, RunLog, Waiting
 from edgebatch.simulation.reality import Reality
 from edgebatch.workload import Workload
 

@@ -1,50 +1,19 @@
-"""The epoch protocol under the virtual clock: decide, uplink, compute, downlink, again."""
+"""The epoch protocol under the virtual clock."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from edgebatch.cost import BatchCost, batch_seconds
-from edgebatch.errors import InputError
 from edgebatch.problem import Request
-from edgebatch.scheduling import Batch, EpochScheduler
-from edgebatch.simulation.kernel import EventQueue, Priority
-from edgebatch.simulation.log import BatchRecord, RunLog
+from edgebatch.scheduling import Batch, EpochLoop, EpochProtocol, EpochScheduler, Priority, RunLog
+from edgebatch.simulation.kernel import EventQueue
 from edgebatch.simulation.reality import Reality
-from edgebatch.solvers import Status
 from edgebatch.workload import Arrival, Workload
 
 
-@dataclass(frozen=True, slots=True)
-class EpochProtocol:
-    """When the next batch is decided.
-
-    Attributes:
-        pipelined: the uplink of the next batch overlaps the computing of the current one, and
-            a downlink whatever comes after it. Otherwise the node does one thing at a time.
-        epoch_seconds: decisions are taken at multiples of this; None takes them as soon as the
-            node can use them: such that the uplink ends when the running batch is believed to.
-        longest_batch_seconds: most computing time that a batch may take; None for no limit but
-            deadlines. A short limit keeps the node open for requests that cannot wait long.
-
-    Raises:
-        InputError: a time is not above 0.
-    """
-
-    pipelined: bool = True
-    epoch_seconds: float | None = None
-    longest_batch_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        for field in ("epoch_seconds", "longest_batch_seconds"):
-            seconds = getattr(self, field)
-            if seconds is not None and not 0.0 < seconds < math.inf:
-                raise InputError(field, f"must be above 0 and finite, got {seconds!r}")
-
-
-class EpochSimulation:
+class EpochSimulation(EpochLoop):
     """One run of a workload through an :class:`~edgebatch.scheduling.EpochScheduler`.
 
     Args:
@@ -61,24 +30,14 @@ class EpochSimulation:
         protocol: EpochProtocol = EpochProtocol(),
         reality: Reality = Reality(),
     ) -> None:
+        self._events = EventQueue()
+        super().__init__(scheduler, protocol, self._events)
         hosting = scheduler.hosting
-        self._scheduler, self._protocol = scheduler, protocol
         self._arrivals: Iterator[Arrival] = iter(workload)
         self._factors = reality.factors()
-        self._node = hosting.node
         self._costs = [
             BatchCost(hosting.node, hosting.model, precision) for precision in hosting.precisions
         ]
-        self._events = EventQueue()
-        self._log = RunLog(
-            scheduler.ledger, tuple(precision.name for precision in hosting.precisions)
-        )
-        self._uplinked: Batch | None = None
-        self._computing = False
-        self._uplink_busy = False
-        self._believed_end = 0.0
-        self._downlink_free_at = 0.0
-        self._next_decision: float | None = None
 
     def run(self, on_arrival: Callable[[], None] | None = None) -> RunLog:
         """Carry the run out to the end of the last answer and return its log.
@@ -90,7 +49,7 @@ class EpochSimulation:
         self._schedule_next_arrival()
         self._events.run()
         self._scheduler.ledger.check_conservation()
-        return self._log
+        return self.log
 
     def _schedule_next_arrival(self) -> None:
         arrival = next(self._arrivals, None)
@@ -107,90 +66,16 @@ class EpochSimulation:
             self._on_arrival()
         self._schedule_next_arrival()
 
-    def _ask(self, not_before: float = 0.0) -> None:
-        """See that a decision is taken at the first permitted instant from ``not_before`` on."""
-        at = max(not_before, self._first_permitted())
-        if self._protocol.epoch_seconds is not None and at < math.inf:
-            at = _next_multiple(at, self._protocol.epoch_seconds)
-        if at == math.inf or (self._next_decision is not None and self._next_decision <= at):
-            return
-        self._next_decision = at
-        self._events.schedule(at, Priority.DECISION, lambda: self._decide(at))
-
-    def _first_permitted(self) -> float:
-        """Return when a batch may be decided as things stand; infinity if something must end first.
-
-        At most one batch is on its way or waits to be computed. As soon as possible means: such
-        that the uplink ends when the running batch is believed to.
-        """
-        now = self._events.now
-        if self._uplink_busy or self._uplinked is not None:
-            return math.inf
-        if not self._protocol.pipelined:
-            return math.inf if self._computing or now < self._downlink_free_at else now
-        if not self._computing or self._protocol.epoch_seconds is not None:
-            return now
-        if self._node.uplink_seconds == 0.0:
-            return math.inf
-        return max(now, self._believed_end - self._node.uplink_seconds)
-
-    def _decide(self, planned_at: float) -> None:
-        if self._next_decision != planned_at:
-            return  # an earlier decision has taken this one's place
-        self._next_decision = None
-        now = self._events.now
-        compute_free_at, downlink_free_at = now, self._downlink_free_at
-        if self._computing:
-            compute_free_at = max(now, self._believed_end)
-            downlink_free_at = max(compute_free_at, downlink_free_at) + self._node.downlink_seconds
-        self._log.num_decisions += 1
-        batch = self._scheduler.decide(
-            now,
-            compute_free_at,
-            downlink_free_at,
-            longest_batch_seconds=self._protocol.longest_batch_seconds,
-        )
-        if batch is None:
-            self._wait_for_change()
-            return
-        self._uplink_busy = True
-        self._events.schedule(
-            now + self._node.uplink_seconds, Priority.FINISH, lambda: self._uplink_ended(batch)
-        )
-
-    def _wait_for_change(self) -> None:
-        """Nobody can be served as things are: ask again when the channel or the queue changes."""
-        if len(self._scheduler.queue) == 0:
-            return
-        now = self._events.now
-        change_at = self._scheduler.queue.next_expiry_seconds()
-        if self._scheduler.channel is not None:
-            change_at = min(change_at, now + self._scheduler.channel.scenario.block_seconds)
-        if self._protocol.epoch_seconds is not None:
-            change_at = now + self._protocol.epoch_seconds / 2.0
-        if change_at < math.inf:
-            self._ask(not_before=math.nextafter(change_at, math.inf))
-
-    def _uplink_ended(self, batch: Batch) -> None:
-        self._uplink_busy = False
-        if self._computing:
-            self._uplinked = batch
-        else:
-            self._compute(batch)
-
     def _compute(self, batch: Batch) -> None:
         now = self._events.now
-        self._computing = True
-        self._believed_end = now + batch.compute_seconds
         factor = self._factors.next()
         seconds, prefill_seconds = self._actual_seconds(batch)
-        end = now + factor * seconds
         first_token_at = now + factor * prefill_seconds
-        self._record(batch, now, end)
         self._events.schedule(
-            end, Priority.FINISH, lambda: self._compute_ended(batch, first_token_at)
+            now + factor * seconds,
+            Priority.FINISH,
+            lambda: self._compute_ended(batch, now, first_token_at),
         )
-        self._ask()
 
     def _actual_seconds(self, batch: Batch) -> tuple[float, float]:
         """Return the time of the whole batch and of its first pass at the lengths that came."""
@@ -210,54 +95,3 @@ class EpochSimulation:
             batch_seconds(members, batching, cost),
             batch_seconds(first_pass, batching, cost),
         )
-
-    def _compute_ended(self, batch: Batch, first_token_at: float) -> None:
-        now = self._events.now
-        self._computing = False
-        sent_at = max(now, self._downlink_free_at) + self._node.downlink_seconds
-        self._downlink_free_at = sent_at
-        self._events.schedule(
-            sent_at,
-            Priority.FINISH,
-            lambda: self._answered(batch, first_token_at, last_token_at=now),
-        )
-        if self._uplinked is not None:
-            waiting, self._uplinked = self._uplinked, None
-            self._compute(waiting)
-        self._ask()
-
-    def _answered(self, batch: Batch, first_token_at: float, last_token_at: float) -> None:
-        now = self._events.now
-        self._scheduler.complete(
-            batch, first_token_at=first_token_at, last_token_at=last_token_at, finished_at=now
-        )
-        self._log.span_seconds = now
-        self._ask()
-
-    def _record(self, batch: Batch, started_at: float, ended_at: float) -> None:
-        memory_use = batch.memory_bytes / self._node.memory_bytes
-        self._log.add_use(ended_at - started_at, len(batch.members), memory_use)
-        self._log.batches.append(
-            BatchRecord(
-                number=batch.number,
-                precision=batch.precision,
-                size=len(batch.members),
-                running=len(batch.members),
-                num_waiting=batch.num_waiting,
-                decided_at_seconds=batch.decided_at_seconds,
-                started_at_seconds=started_at,
-                ended_at_seconds=ended_at,
-                believed_seconds=batch.compute_seconds,
-                memory_use=memory_use,
-                uplink_use=batch.uplink_use,
-                downlink_use=batch.downlink_use,
-                binding=batch.binding,
-                proven=batch.result.status is Status.OPTIMAL,
-                nodes=batch.result.nodes,
-                solver_seconds=batch.result.runtime_seconds,
-            )
-        )
-
-
-def _next_multiple(at_seconds: float, step_seconds: float) -> float:
-    return math.ceil(at_seconds / step_seconds - 1e-9) * step_seconds

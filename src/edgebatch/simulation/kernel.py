@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from enum import IntEnum
 from itertools import count
 
-
-class Priority(IntEnum):
-    """Order of events at one instant."""
-
-    FINISH = 0
-    """What ends frees its place first,"""
-    ARRIVAL = 1
-    """then those who arrive are seen,"""
-    DECISION = 2
-    """and then it is decided."""
+from edgebatch.scheduling import Priority
 
 
 class EventQueue:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgebatch.problem.checks import FloatArray
-from edgebatch.scheduling import Outcome, Reason
-from edgebatch.simulation.log import RunLog
+from edgebatch.scheduling import Outcome, Reason, RunLog
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -78,8 +77,8 @@ class Summary:
     """The figures of one run.
 
     Attributes:
-        requests: how many arrived; the sum of the four outcomes.
-        in_time, late, rejected, expired: how many ended so.
+        requests: how many arrived; the sum of the outcomes.
+        in_time, late, rejected, expired, failed, cancelled: how many ended so.
         value_in_time: Σ v_i of those served in time.
         reasons: why requests were not served, how many each.
         span_seconds: from time 0 to the last arrival or the last answer, whichever is later.
@@ -96,6 +95,8 @@ class Summary:
     late: int
     rejected: int
     expired: int
+    failed: int
+    cancelled: int
     value_in_time: float
     reasons: dict[str, int]
     span_seconds: float
@@ -134,6 +135,8 @@ def summarise(log: RunLog) -> Summary:
         late=int((outcome == Outcome.LATE).sum()),
         rejected=int((outcome == Outcome.REJECTED).sum()),
         expired=int((outcome == Outcome.EXPIRED).sum()),
+        failed=int((outcome == Outcome.FAILED).sum()),
+        cancelled=int((outcome == Outcome.CANCELLED).sum()),
         value_in_time=float(ledger.column("value")[in_time].sum()),
         reasons=_reasons(log),
         span_seconds=span,

@@ -7,8 +7,8 @@ import pytest
 from edgebatch.cost import Budget
 from edgebatch.problem import Node
 from edgebatch.scheduling import ContinuousScheduler, JoinRules, Outcome, RequestRecord
+from edgebatch.scheduling.log import RunLog
 from edgebatch.simulation.continuous_driver import ContinuousSimulation
-from edgebatch.simulation.log import RunLog
 from edgebatch.simulation.reality import Reality
 from edgebatch.workload import Arrival
 from toy_runs import ONE_SECOND_A_TOKEN, arrival, hosting, listed, records

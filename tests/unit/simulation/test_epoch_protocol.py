@@ -14,9 +14,9 @@ from edgebatch.cost import evaluate
 from edgebatch.errors import InputError
 from edgebatch.problem import Batching, Node
 from edgebatch.radio import Channel, RadioScenario
-from edgebatch.scheduling import EpochScheduler, Hosting, Outcome, RequestRecord
-from edgebatch.simulation.epoch_driver import EpochProtocol, EpochSimulation
-from edgebatch.simulation.log import BatchRecord, RunLog
+from edgebatch.scheduling import EpochProtocol, EpochScheduler, Hosting, Outcome, RequestRecord
+from edgebatch.scheduling.log import BatchRecord, RunLog
+from edgebatch.simulation.epoch_driver import EpochSimulation
 from edgebatch.simulation.reality import Reality
 from edgebatch.solvers import Dftsp, Edf, Fcfs, Greedy, NoBatching, Solver
 from edgebatch.workload import Arrival

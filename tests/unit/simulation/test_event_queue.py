@@ -7,7 +7,8 @@ from functools import partial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebatch.simulation.kernel import EventQueue, Priority
+from edgebatch.scheduling import Priority
+from edgebatch.simulation.kernel import EventQueue
 
 
 @given(

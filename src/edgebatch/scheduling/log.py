@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from edgebatch.cost import Budget
-from edgebatch.scheduling import Ledger
+from edgebatch.scheduling.outcomes import Ledger
 
 
 class BatchRecord(NamedTuple):
