@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from edgebatch.cost import require_hostable
+from edgebatch.engines import Engine
 from edgebatch.radio import Channel
+from edgebatch.realtime import ContinuousDispatcher, Dispatcher, EpochDispatcher
 from edgebatch.scenario.document import overridden, read_document
 from edgebatch.scenario.hosting import build_channel, build_hosting
 from edgebatch.scenario.policy import CONTINUOUS, ROLLING, Policy
@@ -34,6 +36,9 @@ from edgebatch.simulation import (
 from edgebatch.solvers import Stop
 from edgebatch.solvers.registry import make_solver
 from edgebatch.workload import Workload
+
+_LONGEST_DECISION_SECONDS = 0.05
+"""In real time, unless the scenario says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -126,28 +131,43 @@ class Scenario:
         """
         arriving = self.workload if workload is None else workload
         if policy.is_continuous:
-            return self._run_continuous(policy, arriving, on_arrival)
-        section = self.section("scheduler")
-        scheduler = EpochScheduler(
+            joining = self._joining_scheduler(policy)
+            return ContinuousSimulation(joining, arriving, self.reality).run(on_arrival)
+        scheduler = self._epoch_scheduler(policy, self.stop)
+        protocol = self._protocol(policy)
+        return EpochSimulation(scheduler, arriving, protocol, self.reality).run(on_arrival)
+
+    def dispatcher(self, policy: Policy, engine: Engine) -> Dispatcher:
+        """Return what drives an engine under one policy in real time; its clock starts now.
+
+        Args:
+            policy: who decides.
+            engine: started already, with the scenario's precisions by the same names.
+        """
+        if policy.is_continuous:
+            return ContinuousDispatcher(engine, self._joining_scheduler(policy))
+        # nothing else happens while a batch is decided
+        limit = self.stop.time_limit_seconds or _LONGEST_DECISION_SECONDS
+        stop = replace(self.stop, time_limit_seconds=limit)
+        return EpochDispatcher(engine, self._epoch_scheduler(policy, stop), self._protocol(policy))
+
+    def _epoch_scheduler(self, policy: Policy, stop: Stop) -> EpochScheduler:
+        return EpochScheduler(
             self.hosting,
             make_solver(policy.name, batch_cap=policy.batch_cap),
-            stop=self.stop,
+            stop=stop,
             channel=self.channel,
-            queue_limit=section.get("queue_limit"),
+            queue_limit=self.section("scheduler").get("queue_limit"),
         )
-        protocol = EpochProtocol(
+
+    def _protocol(self, policy: Policy) -> EpochProtocol:
+        section = self.section("scheduler")
+        return EpochProtocol(
             pipelined=section.get("pipelined", True),
             epoch_seconds=section.get("epoch_seconds"),
             longest_batch_seconds=policy.longest_batch_seconds
             or section.get("longest_batch_seconds"),
         )
-        return EpochSimulation(scheduler, arriving, protocol, self.reality).run(on_arrival)
-
-    def _run_continuous(
-        self, policy: Policy, workload: Workload, on_arrival: Callable[[], None] | None
-    ) -> RunLog:
-        scheduler = self._joining_scheduler(policy)
-        return ContinuousSimulation(scheduler, workload, self.reality).run(on_arrival)
 
     def _joining_scheduler(self, policy: Policy) -> JoiningScheduler:
         section = self.section("scheduler")

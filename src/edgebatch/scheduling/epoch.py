@@ -17,8 +17,8 @@ from edgebatch.problem import Batching, Model, Node, Precision, Problem, Request
 from edgebatch.problem.checks import FloatArray
 from edgebatch.radio import Channel
 from edgebatch.scheduling.fastest import FastestAnswer
-from edgebatch.scheduling.outcomes import Ledger, Reason
-from edgebatch.scheduling.waiting import Waiting, WaitingQueue, served
+from edgebatch.scheduling.outcomes import Ledger, Outcome, Reason
+from edgebatch.scheduling.waiting import Waiting, WaitingQueue, not_served, served
 from edgebatch.solvers import Fcfs, Filling, Result, Solver, Status, Stop
 from edgebatch.workload import Arrival
 
@@ -176,6 +176,10 @@ class EpochScheduler:
                     precision=batch.precision,
                 )
             )
+
+    def abandon(self, member: Waiting, outcome: Outcome, reason: Reason, now: float) -> None:
+        """Record that a member of a batch got no whole answer."""
+        self.ledger.close(not_served(member.arrival, outcome, reason, now))
 
     def _problem(self, candidates: list[Waiting], now: float, wait: float) -> Problem:
         hosting = self.hosting

@@ -1,0 +1,184 @@
+"""Continuous batching under the wall clock: requests join the engine's running batch."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from edgebatch.engines import Engine, Finish, Report
+from edgebatch.realtime.dispatcher import Dispatcher, Member
+from edgebatch.realtime.pace import PaceMeter
+from edgebatch.scheduling import (
+    BatchRecord,
+    JoiningScheduler,
+    Outcome,
+    Reason,
+    RunLog,
+    Waiting,
+)
+from edgebatch.workload import Arrival
+
+
+@dataclass(slots=True)
+class _Joining:
+    """Those who joined together, until all have been read."""
+
+    record: BatchRecord
+    unread: set[int]
+
+
+class ContinuousDispatcher(Dispatcher):
+    """Lets requests join between two steps, whenever the scheduler says so.
+
+    It is asked when someone arrives who might join, when someone leaves, and when the engine has
+    shown a new pace; between two steps once at most. What it decides while a step runs takes
+    effect at the next one.
+
+    Args:
+        engine: started already, with the scheduler's precisions by the same names.
+        scheduler: who decides.
+    """
+
+    def __init__(self, engine: Engine, scheduler: JoiningScheduler) -> None:
+        hosting = scheduler.hosting
+        names = tuple(precision.name for precision in hosting.precisions)
+        super().__init__(engine, scheduler, names)
+        self._scheduler = scheduler
+        self.log = RunLog(scheduler.ledger, names)
+        self._meter = PaceMeter(scheduler.cost, scheduler.observe)
+        self._step = 0
+        self._decided_step = -1
+        self._is_due = False
+        self._last_report_at = 0.0
+        self._joining: list[_Joining] = []
+        self._num_joins = 0
+        cost, node = scheduler.cost, hosting.node
+        hosted = node.memory_bytes - scheduler.token_budget * cost.kv_bytes_per_token
+        self._hosted_use = hosted / node.memory_bytes
+        self._use_per_token = cost.kv_bytes_per_token / node.memory_bytes
+
+    def _admit(self, arrival: Arrival, now: float) -> None:
+        if self._scheduler.submit(arrival, now):
+            self._decide()
+
+    def _expire(self, now: float) -> None:
+        if self._scheduler.expire(now):
+            self._decide()
+
+    def _decide(self) -> None:
+        """Ask who joins now, or after the step that runs if that was asked in it already."""
+        if self._members and self._decided_step == self._step:
+            self._is_due = True
+            return
+        self._is_due, self._decided_step = False, self._step
+        self._correct_progress()
+        now, began = self.timers.now, time.perf_counter()
+        num_waiting = len(self._queue)
+        joining = self._scheduler.join(now, self._step)
+        self.log.num_decisions += 1
+        if joining:
+            self._let_in(joining, now, num_waiting, time.perf_counter() - began)
+
+    def _correct_progress(self) -> None:
+        """Tell the scheduler of members that did not gain a token in each step."""
+        for number, member in self._members.items():
+            joined_step = self._step - member.num_tokens
+            if joined_step != member.joined_step:
+                member.joined_step = joined_step
+                self._scheduler.progressed(number, member.num_tokens, self._step)
+
+    def _let_in(
+        self, joining: list[Waiting], now: float, num_waiting: int, solver_seconds: float
+    ) -> None:
+        if not self._members:
+            self._last_report_at = now
+        self._meter.begin(now)
+        record = self._record(joining, now, num_waiting, solver_seconds)
+        for waiting in joining:
+            self._hand_over(waiting, self._scheduler.precision, self._step, record.number)
+        self._joining.append(_Joining(record, {each.arrival.number for each in joining}))
+
+    def _take(self, report: Report, at: float) -> None:
+        self._account(at)
+        left = False
+        self._step += max((each.num_tokens for each in report.progress), default=0)
+        for progress in report.progress:
+            before = self._members.get(progress.number)
+            if before is not None and progress.num_tokens:
+                prompt_tokens = before.waiting.arrival.prompt_tokens
+                self._meter.gain(
+                    progress.number, prompt_tokens, before.num_tokens, progress.num_tokens
+                )
+            member = self._note(progress, at)
+            if member is None:
+                continue
+            self._mark_read(progress.number, at)
+            if progress.finish is not None:
+                self._end(member, progress.finish)
+                left = True
+        learnt = self._meter.end_step(at, idle=not self._members)
+        if left or self._is_due or (learnt and len(self._queue) > 0):
+            self._decide()
+
+    def _end(self, member: Member, finish: Finish) -> None:
+        if not self._leave(member, finish):
+            return
+        self._scheduler.complete(
+            member.as_it_came(),
+            joined_at=member.joined_at_seconds,
+            first_token_at=member.first_token_at_seconds,
+            last_token_at=member.last_token_at_seconds,
+            join=member.batch,
+        )
+        downlink_seconds = self._scheduler.hosting.node.downlink_seconds
+        self.log.span_seconds = member.last_token_at_seconds + downlink_seconds
+
+    def _abandon(self, member: Member, outcome: Outcome, reason: Reason) -> None:
+        self._scheduler.abandon(member.waiting, outcome, reason, self.timers.now)
+
+    def _account(self, at: float) -> None:
+        scheduler = self._scheduler
+        self.log.add_use(at - self._last_report_at, scheduler.num_running, self._memory_use())
+        self._last_report_at = at
+
+    def _memory_use(self) -> float:
+        return self._hosted_use + self._use_per_token * self._scheduler.reserved_tokens
+
+    def _mark_read(self, number: int, at: float) -> None:
+        """End the record of those who joined together once the last of them has been read."""
+        for group in self._joining:
+            group.unread.discard(number)
+            if not group.unread:
+                self.log.batches.append(group.record._replace(ended_at_seconds=at))
+        self._joining = [group for group in self._joining if group.unread]
+
+    def _record(
+        self, joining: list[Waiting], now: float, num_waiting: int, solver_seconds: float
+    ) -> BatchRecord:
+        cost = self._scheduler.cost
+        per_step, per_token = cost.step_coefficients()
+        believed = cost.step_seconds
+        for member in self._members.values():
+            context = member.waiting.arrival.prompt_tokens + member.num_tokens
+            believed += per_step + per_token * context
+        for waiting in joining:
+            believed += cost.prefill_seconds(float(waiting.arrival.prompt_tokens))
+        self._num_joins += 1
+        return BatchRecord(
+            number=self._num_joins - 1,
+            precision=self._scheduler.precision,
+            size=len(joining),
+            running=self._scheduler.num_running,
+            num_waiting=num_waiting,
+            decided_at_seconds=now,
+            started_at_seconds=now,
+            ended_at_seconds=now,
+            believed_seconds=believed,
+            memory_use=self._memory_use(),
+            uplink_use=0.0,
+            downlink_use=0.0,
+            binding=self._scheduler.binding(),
+            proven=False,
+            nodes=0,
+            solver_seconds=solver_seconds,
+        )

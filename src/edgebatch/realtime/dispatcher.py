@@ -1,0 +1,232 @@
+"""What both protocols share under the wall clock: the engine, who is in it, and who asked."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgebatch.engines import Engine, Finish, GenerationRequest, Progress, Report
+from edgebatch.errors import EngineError
+from edgebatch.realtime.job import Job
+from edgebatch.realtime.timers import WallTimers
+from edgebatch.scheduling import (
+    EpochScheduler,
+    JoiningScheduler,
+    Outcome,
+    Reason,
+    RequestRecord,
+    RunLog,
+    Waiting,
+)
+from edgebatch.workload import Arrival
+
+
+@dataclass(slots=True)
+class Member:
+    """A request in the engine.
+
+    Attributes:
+        waiting: the request as it waited.
+        joined_at_seconds: when it was handed over.
+        joined_step: passes that the engine had done by then, so far as is known.
+        batch: number of the batch, or of those who joined with it.
+        num_tokens: tokens that it has gained.
+        first_token_at_seconds, last_token_at_seconds: on the dispatcher's clock.
+    """
+
+    waiting: Waiting
+    joined_at_seconds: float
+    joined_step: int
+    batch: int
+    num_tokens: int = 0
+    first_token_at_seconds: float = 0.0
+    last_token_at_seconds: float = 0.0
+
+    def as_it_came(self) -> Waiting:
+        """Return the request with the number of tokens that it really gained."""
+        arrival = self.waiting.arrival._replace(actual_output_tokens=self.num_tokens)
+        return self.waiting._replace(arrival=arrival)
+
+
+_ENDS = {
+    Finish.CANCELLED: (Outcome.CANCELLED, Reason.CLIENT_GONE),
+    Finish.FAILED: (Outcome.FAILED, Reason.ENGINE),
+}
+
+
+class Dispatcher(ABC):
+    """Hands to an engine whom the scheduler chooses, and tells everyone how it went.
+
+    Everything happens in one event loop. Requests come in by :meth:`submit`; each ends with
+    exactly one record in the scheduler's ledger, of which its job is told.
+
+    Args:
+        engine: started already, with the scheduler's precisions by the same names.
+        scheduler: who decides.
+        precisions: names of the hosted precisions.
+
+    Attributes:
+        timers: the clock; its zero is when the dispatcher was made.
+        log: what the run leaves behind.
+    """
+
+    log: RunLog
+
+    def __init__(
+        self,
+        engine: Engine,
+        scheduler: EpochScheduler | JoiningScheduler,
+        precisions: Sequence[str],
+    ) -> None:
+        self.timers = WallTimers(self._stop_because)
+        self._engine, self._precisions = engine, tuple(precisions)
+        self._queue, self._ledger = scheduler.queue, scheduler.ledger
+        self._ledger.listen(self._tell_end)
+        self._jobs: dict[int, Job] = {}
+        self._members: dict[int, Member] = {}
+        self._expiry_alarm: asyncio.TimerHandle | None = None
+        self._expiry_at = float("inf")
+        self._all_ended = asyncio.Event()
+        self._all_ended.set()
+        self._task: asyncio.Task[None] | None = None
+        self._error: BaseException | None = None
+
+    @property
+    def num_unfinished(self) -> int:
+        """How many requests wait or run."""
+        return len(self._jobs)
+
+    def submit(self, arrival: Arrival, job: Job) -> None:
+        """Take a request in; its ``arrival_seconds`` is an instant of :attr:`timers`."""
+        self._jobs[arrival.number] = job
+        self._all_ended.clear()
+        now = self.timers.now
+        self._queue.expire(now)
+        self._admit(arrival, now)
+        self._set_expiry_alarm()
+
+    def cancel(self, number: int) -> None:
+        """Call a request off; nothing happens if it has ended already."""
+        if number in self._members:
+            self._engine.cancel(number)
+        else:
+            self._queue.withdraw(number, Outcome.CANCELLED, Reason.CLIENT_GONE, self.timers.now)
+
+    async def run(self) -> None:
+        """Take the engine's reports until cancelled.
+
+        Raises:
+            EngineError: the engine has died, hangs or cannot go on. Everything that was in it has
+                failed by then, and is on record; who waits goes on waiting.
+        """
+        self._task = asyncio.current_task()
+        try:
+            while True:
+                report = await self._engine.report()
+                self._take(report, self.timers.since_origin(report.at_seconds))
+                self._set_expiry_alarm()
+        except EngineError:
+            self._fail_members()
+            raise
+        except asyncio.CancelledError:
+            if self._error is not None:
+                raise self._error from None
+            raise
+
+    async def until_all_ended(self) -> None:
+        """Wait until every request that came in has ended."""
+        await self._all_ended.wait()
+
+    def fail_waiting(self) -> None:
+        """Record everyone who still waits as failed, because the engine will not come back."""
+        for waiting in list(self._queue):
+            number = waiting.arrival.number
+            self._queue.withdraw(number, Outcome.FAILED, Reason.ENGINE, self.timers.now)
+
+    @abstractmethod
+    def _admit(self, arrival: Arrival, now: float) -> None:
+        """Submit a request to the scheduler, and see whether something is to be done at once."""
+
+    @abstractmethod
+    def _expire(self, now: float) -> None:
+        """Expire who is too late, and see whether that lets someone in."""
+
+    @abstractmethod
+    def _take(self, report: Report, at: float) -> None:
+        """Go on after something has happened in the engine at an instant of this clock."""
+
+    @abstractmethod
+    def _abandon(self, member: Member, outcome: Outcome, reason: Reason) -> None:
+        """Record that a member got no whole answer."""
+
+    def _hand_over(self, waiting: Waiting, precision: int, step: int, batch: int) -> None:
+        number = waiting.arrival.number
+        job = self._jobs[number]
+        self._members[number] = Member(waiting, self.timers.now, step, batch)
+        self._engine.submit(
+            GenerationRequest(
+                number=number,
+                prompt=job.prompt,
+                max_tokens=job.max_tokens or waiting.arrival.output_tokens,
+                precision=self._precisions[precision],
+                sampling=job.sampling,
+            )
+        )
+
+    def _note(self, progress: Progress, at: float) -> Member | None:
+        """Write down what a member gained; None if it is not one any more."""
+        member = self._members.get(progress.number)
+        if member is None:
+            return None
+        if progress.num_tokens:
+            if member.num_tokens == 0:
+                member.first_token_at_seconds = at
+            member.num_tokens += progress.num_tokens
+            member.last_token_at_seconds = at
+        listener = self._jobs[progress.number].on_progress
+        if listener is not None:
+            listener(progress)
+        return member
+
+    def _leave(self, member: Member, finish: Finish) -> bool:
+        """Take a member out that gains no more; return whether it got its whole answer."""
+        del self._members[member.waiting.arrival.number]
+        if finish in _ENDS:
+            self._abandon(member, *_ENDS[finish])
+            return False
+        return True
+
+    def _fail_members(self) -> None:
+        for member in list(self._members.values()):
+            del self._members[member.waiting.arrival.number]
+            self._abandon(member, Outcome.FAILED, Reason.ENGINE)
+
+    def _set_expiry_alarm(self) -> None:
+        at = self._queue.next_expiry_seconds()
+        if at == self._expiry_at:
+            return
+        if self._expiry_alarm is not None:
+            self._expiry_alarm.cancel()
+            self._expiry_alarm = None
+        self._expiry_at = at
+        if at < float("inf"):
+            self._expiry_alarm = self.timers.alarm(at, self._ring)
+
+    def _ring(self) -> None:
+        self._expiry_alarm, self._expiry_at = None, float("inf")
+        self._expire(self.timers.now)
+        self._set_expiry_alarm()
+
+    def _tell_end(self, record: RequestRecord) -> None:
+        job = self._jobs.pop(record.number)
+        if not self._jobs:
+            self._all_ended.set()
+        if job.on_end is not None:
+            job.on_end(record)
+
+    def _stop_because(self, error: BaseException) -> None:
+        self._error = error
+        if self._task is not None:
+            self._task.cancel()

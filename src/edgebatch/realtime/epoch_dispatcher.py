@@ -1,0 +1,87 @@
+"""The epoch protocol under the wall clock, in front of a real engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgebatch.engines import Engine, Report
+from edgebatch.realtime.dispatcher import Dispatcher, Member
+from edgebatch.scheduling import (
+    Batch,
+    EpochLoop,
+    EpochProtocol,
+    EpochScheduler,
+    Outcome,
+    Reason,
+    Waiting,
+)
+from edgebatch.workload import Arrival
+
+
+class EpochDispatcher(Dispatcher, EpochLoop):
+    """Lets a batch at a time into the engine; all its members join at once.
+
+    The radio's phases are waited for, as in a simulation. A batch ends with its last member, and
+    answers count from the end of the downlink.
+
+    Args:
+        engine: started already, with the scheduler's precisions by the same names.
+        scheduler: who decides.
+        protocol: when it is decided.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        scheduler: EpochScheduler,
+        protocol: EpochProtocol = EpochProtocol(),
+    ) -> None:
+        names = [precision.name for precision in scheduler.hosting.precisions]
+        Dispatcher.__init__(self, engine, scheduler, names)
+        EpochLoop.__init__(self, scheduler, protocol, self.timers)
+        self._batch: Batch | None = None
+        self._started_at = 0.0
+        self._answers: dict[int, list[Waiting]] = {}
+        self._first_token_at = 0.0
+
+    def _admit(self, arrival: Arrival, now: float) -> None:
+        if self._scheduler.submit(arrival, now) is not None:
+            self._ask()
+
+    def _expire(self, now: float) -> None:
+        self._queue.expire(now)
+
+    def _compute(self, batch: Batch) -> None:
+        self._batch, self._started_at = batch, self.timers.now
+        self._first_token_at = self._started_at
+        self._answers[batch.number] = []
+        for waiting in batch.members:
+            self._hand_over(waiting, batch.precision, 0, batch.number)
+
+    def _take(self, report: Report, at: float) -> None:
+        for progress in report.progress:
+            member = self._note(progress, at)
+            if member is None:
+                continue
+            if member.num_tokens and member.first_token_at_seconds == at:
+                self._first_token_at = at
+            if progress.finish is not None and self._leave(member, progress.finish):
+                self._answers[member.batch].append(member.as_it_came())
+        self._end_batch()
+
+    def _end_batch(self) -> None:
+        if self._batch is not None and not self._members:
+            batch, self._batch = self._batch, None
+            self._compute_ended(batch, self._started_at, self._first_token_at)
+
+    def _answered(self, batch: Batch, first_token_at: float, last_token_at: float) -> None:
+        """Complete those who got their answers, with the lengths that these had."""
+        answered = replace(batch, members=tuple(self._answers.pop(batch.number)))
+        super()._answered(answered, first_token_at, last_token_at)
+
+    def _abandon(self, member: Member, outcome: Outcome, reason: Reason) -> None:
+        self._scheduler.abandon(member.waiting, outcome, reason, self.timers.now)
+
+    def _fail_members(self) -> None:
+        super()._fail_members()
+        self._end_batch()

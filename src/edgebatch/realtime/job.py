@@ -1,0 +1,29 @@
+"""What an engine has to know of a request, and who wants to hear how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from edgebatch.engines import Progress, Prompt, Sampling
+from edgebatch.scheduling import RequestRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The part of a request that the scheduler does not look at.
+
+    Attributes:
+        prompt: what to answer.
+        sampling: how tokens are chosen.
+        max_tokens: most tokens that the engine may produce; None for the limit that the
+            scheduler was told.
+        on_progress: told of every token, and of the end of them.
+        on_end: told once how the request ended, whatever way.
+    """
+
+    prompt: Prompt
+    sampling: Sampling = field(default_factory=Sampling)
+    max_tokens: int | None = None
+    on_progress: Callable[[Progress], None] | None = None
+    on_end: Callable[[RequestRecord], None] | None = None

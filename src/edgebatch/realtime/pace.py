@@ -1,0 +1,63 @@
+"""How long the engine took, beside how long the cost model says it should have taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edgebatch.cost import BatchCost
+
+_STRETCH_SECONDS = 0.1
+"""Single steps scatter more than requests do; this many of them together are one observation."""
+
+
+class PaceMeter:
+    """Adds up steps until they are long enough to say something, and then tells.
+
+    An engine behind HTTP does not say where a step ends, and the tokens of one step may come in
+    several reports. So passes are counted over a whole stretch: as many as the tokens of whoever
+    gained most.
+
+    Args:
+        cost: what is believed.
+        observe: told of each stretch, believed and actual seconds.
+    """
+
+    def __init__(self, cost: BatchCost, observe: Callable[[float, float], None]) -> None:
+        self._cost, self._observe = cost, observe
+        self._per_step, self._per_token = cost.step_coefficients()
+        self._began_at: float | None = None
+        self._members_seconds = 0.0
+        self._gained: dict[int, int] = {}
+
+    def begin(self, at: float) -> None:
+        """Let a stretch begin, unless one is on."""
+        if self._began_at is None:
+            self._began_at = at
+
+    def gain(self, number: int, prompt_tokens: int, tokens_before: int, num_tokens: int) -> None:
+        """Take note of a member's new tokens."""
+        self._gained[number] = self._gained.get(number, 0) + num_tokens
+        if tokens_before == 0:
+            self._members_seconds += self._cost.prefill_seconds(float(prompt_tokens))
+            tokens_before, num_tokens = 1, num_tokens - 1
+        if num_tokens:
+            context = float(prompt_tokens + tokens_before)
+            self._members_seconds += self._cost.decode_steps_seconds(context, float(num_tokens))
+
+    def end_step(self, at: float, *, idle: bool) -> bool:
+        """End the stretch if it is long enough or the engine has nothing left to do.
+
+        Returns:
+            Whether an observation came of it.
+        """
+        if self._began_at is None or (at - self._began_at < _STRETCH_SECONDS and not idle):
+            return False
+        passes = max(self._gained.values(), default=0)
+        if passes:
+            self._observe(
+                passes * self._cost.step_seconds + self._members_seconds, at - self._began_at
+            )
+        self._began_at = None if idle else at
+        self._members_seconds = 0.0
+        self._gained.clear()
+        return passes > 0

@@ -1,0 +1,236 @@
+"""The scheduler in front of an engine under the wall clock."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from edgebatch.cost import BatchCost
+from edgebatch.engines import Progress, Prompt, Report
+from edgebatch.engines.simulated import SimulatedEngine
+from edgebatch.errors import EngineError
+from edgebatch.problem import Node
+from edgebatch.realtime import (
+    ContinuousDispatcher,
+    Dispatcher,
+    EpochDispatcher,
+    Job,
+    PromptSource,
+    replay,
+)
+from edgebatch.scheduling import (
+    ContinuousScheduler,
+    EpochProtocol,
+    EpochScheduler,
+    JoinRules,
+    Outcome,
+    Reason,
+    RequestRecord,
+    RollingRules,
+    RollingScheduler,
+)
+from edgebatch.simulation import ContinuousSimulation, EpochSimulation
+from edgebatch.solvers import Fcfs
+from edgebatch.workload import Arrival
+from toy_runs import TINY_MODEL, W16, arrival, hosting, listed, records
+
+# 40 ms a prompt of one token, its second token 50 ms, its third 60 ms
+NODE = Node(memory_bytes=1e6, flops=16.0 / 0.04)
+PROMPTS = PromptSource(tuple(range(100)), seed=0)
+MIXED = (
+    arrival(0, 0.00, 1, 2, deadline=1.0),
+    arrival(1, 0.01, 1, 3, deadline=1.0, actual=1),
+    arrival(2, 0.02, 1, 3, deadline=0.06),  # takes 150 ms alone: rejected
+    arrival(3, 0.03, 1, 1, deadline=0.05),  # waits for what runs: expires
+    arrival(4, 0.50, 1, 2, deadline=1.0),
+)
+
+
+class BreakingEngine(SimulatedEngine):
+    """Breaks down after a number of reports."""
+
+    def __init__(self, num_reports: int) -> None:
+        super().__init__([BatchCost(NODE, TINY_MODEL, W16)])
+        self._left = num_reports
+
+    async def report(self) -> Report:
+        if self._left == 0:
+            raise EngineError("it broke")
+        self._left -= 1
+        return await super().report()
+
+
+def engine(time_factor: float = 1.0) -> SimulatedEngine:
+    return SimulatedEngine([BatchCost(NODE, TINY_MODEL, W16)], time_factor)
+
+
+def epoch_scheduler() -> EpochScheduler:
+    return EpochScheduler(hosting(NODE), Fcfs())
+
+
+def rolling_scheduler() -> RollingScheduler:
+    return RollingScheduler(hosting(NODE), RollingRules(reserve=0.0))
+
+
+def in_epochs(with_engine: SimulatedEngine) -> EpochDispatcher:
+    return EpochDispatcher(with_engine, epoch_scheduler())
+
+
+def rolling(with_engine: SimulatedEngine) -> ContinuousDispatcher:
+    return ContinuousDispatcher(with_engine, rolling_scheduler())
+
+
+def fcfs(with_engine: SimulatedEngine) -> ContinuousDispatcher:
+    return ContinuousDispatcher(with_engine, ContinuousScheduler(hosting(NODE), JoinRules()))
+
+
+DRIVERS = pytest.mark.parametrize("make", [in_epochs, rolling, fcfs])
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(asyncio.wait_for(coroutine, timeout=20))
+
+
+async def replayed(make: Any, with_engine: SimulatedEngine, *arrivals: Arrival) -> Dispatcher:
+    await with_engine.start()
+    dispatcher: Dispatcher = make(with_engine)
+    await replay(listed(*arrivals), dispatcher, PROMPTS)
+    await with_engine.stop()
+    return dispatcher
+
+
+def ends(dispatcher: Dispatcher) -> list[tuple[Outcome, Reason]]:
+    return [(Outcome(each.outcome), Reason(each.reason)) for each in records(dispatcher.log)]
+
+
+@DRIVERS
+def test_requests_end_as_they_do_in_the_simulation(make: Any) -> None:
+    dispatcher = run(replayed(make, engine(), *MIXED))
+    if make is in_epochs:
+        log = EpochSimulation(epoch_scheduler(), listed(*MIXED), EpochProtocol()).run()
+    elif make is rolling:
+        log = ContinuousSimulation(rolling_scheduler(), listed(*MIXED)).run()
+    else:
+        scheduler = ContinuousScheduler(hosting(NODE), JoinRules())
+        log = ContinuousSimulation(scheduler, listed(*MIXED)).run()
+    real, simulated = records(dispatcher.log), records(log)
+    assert [each.outcome for each in real] == [each.outcome for each in simulated]
+    assert [each.reason for each in real] == [each.reason for each in simulated]
+    assert [each.actual_output_tokens for each in real] == [2, 1, 3, 1, 2]
+    for ours, theirs in zip(real, simulated, strict=True):
+        assert ours.finished_at_seconds == pytest.approx(
+            theirs.finished_at_seconds, abs=0.12, nan_ok=True
+        )
+
+
+@DRIVERS
+def test_a_broken_engine_fails_what_runs_and_what_waits_and_keeps_other_ends(make: Any) -> None:
+    async def broken() -> Dispatcher:
+        failing = BreakingEngine(num_reports=3)
+        dispatcher: Dispatcher = make(failing)
+        await failing.start()
+        early = arrival(0, 0.0, 1, 1)
+        late = [arrival(number, 0.08, 1, 500) for number in (1, 2)]
+        with pytest.raises(EngineError, match="it broke"):
+            await replay(listed(early, *late), dispatcher, PROMPTS)
+        return dispatcher
+
+    dispatcher = run(broken())
+    assert ends(dispatcher) == [
+        (Outcome.IN_TIME, Reason.NONE),
+        (Outcome.FAILED, Reason.ENGINE),
+        (Outcome.FAILED, Reason.ENGINE),
+    ]
+
+
+@DRIVERS
+def test_requests_can_be_called_off_while_they_wait_and_while_they_run(make: Any) -> None:
+    async def cancelled() -> list[RequestRecord]:
+        with_engine = engine()
+        await with_engine.start()
+        dispatcher: Dispatcher = make(with_engine)
+        running = asyncio.create_task(dispatcher.run())
+        told: list[RequestRecord] = []
+        job = Job(Prompt(tokens=(1,)), on_end=told.append)
+        dispatcher.submit(arrival(0, 0.0, 1, 400), job)
+        await asyncio.sleep(0.15)
+        # it takes 80 ms alone and so may wait, but not join: nobody may join in epochs
+        dispatcher.submit(arrival(1, dispatcher.timers.now, 1, 2), job)
+        dispatcher.cancel(1)
+        dispatcher.cancel(0)
+        dispatcher.cancel(7)
+        await dispatcher.until_all_ended()
+        assert dispatcher.num_unfinished == 0
+        running.cancel()
+        dispatcher.log.ledger.check_conservation()
+        return told
+
+    told = sorted(run(cancelled()))
+    assert [each.number for each in told] == [0, 1]
+    assert {each.outcome for each in told} == {Outcome.CANCELLED}
+
+
+def test_listeners_hear_every_token_and_the_end() -> None:
+    async def heard() -> tuple[list[Progress], list[RequestRecord]]:
+        with_engine = engine()
+        await with_engine.start()
+        dispatcher = rolling(with_engine)
+        running = asyncio.create_task(dispatcher.run())
+        tokens: list[Progress] = []
+        end: list[RequestRecord] = []
+        job = Job(Prompt(tokens=(1,)), on_progress=tokens.append, on_end=end.append)
+        dispatcher.submit(arrival(0, dispatcher.timers.now, 1, 3), job)
+        await dispatcher.until_all_ended()
+        running.cancel()
+        return tokens, end
+
+    tokens, end = run(heard())
+    assert "".join(each.text for each in tokens) == "1 2 3 "
+    assert [each.finish is None for each in tokens] == [True, True, False]
+    assert len(end) == 1
+    assert end[0].outcome == Outcome.IN_TIME
+
+
+def test_a_slow_engine_is_noticed() -> None:
+    scheduler = rolling_scheduler()
+
+    async def observed() -> None:
+        with_engine = engine(time_factor=1.5)
+        await with_engine.start()
+        dispatcher = ContinuousDispatcher(with_engine, scheduler)
+        await replay(listed(arrival(0, 0.0, 1, 6)), dispatcher, PROMPTS)
+
+    run(observed())
+    assert scheduler.pace.pace == pytest.approx(1.5, rel=0.1)
+
+
+def test_a_wrong_decision_ends_the_run_instead_of_hanging() -> None:
+    async def failing() -> None:
+        with_engine = engine()
+        await with_engine.start()
+        dispatcher = in_epochs(with_engine)
+        running = asyncio.create_task(dispatcher.run())
+        await asyncio.sleep(0)
+
+        def divide() -> None:
+            _ = 1 / 0
+
+        dispatcher.timers.alarm(0.0, divide)
+        await running
+
+    with pytest.raises(ZeroDivisionError):
+        run(failing())
+
+
+def test_prompts_are_cut_out_of_the_text_the_same_way_every_time() -> None:
+    prompt = PROMPTS.prompt(3, 250).tokens
+    assert prompt is not None
+    assert len(prompt) == 250
+    assert prompt == PROMPTS.prompt(3, 250).tokens
+    steps = {(later - earlier) % 100 for earlier, later in itertools.pairwise(prompt)}
+    assert steps == {1}
+    assert prompt != PROMPTS.prompt(4, 250).tokens
