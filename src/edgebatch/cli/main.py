@@ -18,19 +18,23 @@ from edgebatch import __version__
 from edgebatch.cli import (
     compare,
     devices,
+    generate,
     models,
     precisions,
     reproduce,
+    run,
     scenario,
     simulate,
     solve,
+    sweep,
     trace,
 )
-from edgebatch.errors import EdgebatchError
+from edgebatch.errors import EdgebatchError, EngineError
 
 EXIT_OK = 0
 EXIT_PIPE_CLOSED = 1
 EXIT_BAD_INPUT = 2
+EXIT_ENGINE_FAILED = 3
 EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
@@ -52,7 +56,10 @@ def _register(name: str, command: Callable[..., None], examples: str) -> None:
 
 _register("compare", compare.command, compare.EXAMPLES)
 _register("simulate", simulate.command, simulate.EXAMPLES)
+_register("run", run.command, run.EXAMPLES)
+_register("generate", generate.command, generate.EXAMPLES)
 _register("reproduce", reproduce.command, reproduce.EXAMPLES)
+_register("sweep", sweep.command, sweep.EXAMPLES)
 _register("scenario", scenario.command, scenario.EXAMPLES)
 _register("solve", solve.command, solve.EXAMPLES)
 _register("models", models.command, models.EXAMPLES)
@@ -82,7 +89,7 @@ def _without_command(
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 if all went well, 2 on bad input or usage."""
+    """Run the command line and exit: 0 if all went well, 2 on bad input, 3 if an engine failed."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -101,6 +108,9 @@ def _run() -> int:
         return EXIT_PIPE_CLOSED
     except typer.TyperException as error:
         return _fail(error.format_message())
+    except EngineError as error:
+        _fail(str(error))
+        return EXIT_ENGINE_FAILED
     except EdgebatchError as error:
         return _fail(str(error))
     except OSError as error:

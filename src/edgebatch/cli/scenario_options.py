@@ -50,6 +50,23 @@ TraceOption = Annotated[
     str | None,
     typer.Option(metavar="FILE", help="Replay this trace instead of the scenario's workload."),
 ]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Take node, model and precisions from this profile (edgebatch calibrate).",
+    ),
+]
+PolicyOption = Annotated[
+    str,
+    typer.Option(
+        "--policy",
+        "-p",
+        metavar="NAME[:KNOB=VALUE,…]",
+        help="Who decides.",
+        autocompletion=policy_names,
+    ),
+]
 SeedOption = Annotated[
     int | None, typer.Option(metavar="N", min=0, help="Seed of everything random.")
 ]
@@ -69,9 +86,15 @@ _DRAWN_KEYS = (
 
 
 def load_scenario(
-    source: str | None, trace: str | None, seed: int | None, settings: Sequence[str] | None
+    source: str | None,
+    trace: str | None,
+    seed: int | None,
+    settings: Sequence[str] | None,
+    profile: str | None = None,
 ) -> Scenario:
     """Return the scenario that the options describe; ``--set`` has the last word.
+
+    A profile takes the place of the whole sections on node, model and precisions.
 
     Raises:
         EdgebatchError: the scenario is wrong or cannot be read.
@@ -85,6 +108,10 @@ def load_scenario(
         for key in _DRAWN_KEYS:
             workload.pop(key, None)
         workload["trace"] = trace
+    if profile is not None:
+        for section in ("node", "model", "precisions"):
+            document.pop(section, None)
+        document["profile"] = profile
     if seed is not None:
         document["seed"] = seed
     return Scenario(overridden(document, settings or ()))

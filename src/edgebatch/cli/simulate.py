@@ -9,12 +9,13 @@ import typer
 
 from edgebatch.cli.output import print_json, print_tables, stderr_console, write_json
 from edgebatch.cli.scenario_options import (
+    PolicyOption,
+    ProfileOption,
     ScenarioArgument,
     SeedOption,
     SetOption,
     TraceOption,
     load_scenario,
-    policy_names,
 )
 from edgebatch.files import require_place
 
@@ -27,22 +28,15 @@ EXAMPLES = """\
   edgebatch simulate orin-chat --policy static:batch_cap=8
   edgebatch simulate my-node.toml --trace requests.csv --requests out.csv
   edgebatch simulate orin-chat -s workload.rate_per_second=0.5 --json
+  edgebatch simulate tiny-chat --profile profile.toml --policy rolling
   edgebatch simulate --policy continuous:batch_cap=16,expire=true
 """
 
 
 def command(
     scenario: ScenarioArgument = None,
-    policy: Annotated[
-        str,
-        typer.Option(
-            "--policy",
-            "-p",
-            metavar="NAME[:KNOB=VALUE,…]",
-            help="Who decides.",
-            autocompletion=policy_names,
-        ),
-    ] = "dftsp",
+    profile: ProfileOption = None,
+    policy: PolicyOption = "dftsp",
     trace: TraceOption = None,
     seed: SeedOption = None,
     settings: SetOption = None,
@@ -69,7 +63,7 @@ def command(
     from edgebatch.simulation import summarise
 
     chosen = parse_policy(policy)
-    loaded = load_scenario(scenario, trace, seed, settings)
+    loaded = load_scenario(scenario, trace, seed, settings, profile)
     if requests is not None:
         check_records_path(requests)
     if chrome_trace is not None:

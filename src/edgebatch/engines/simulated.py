@@ -21,10 +21,28 @@ from edgebatch.engines.base import (
     Report,
 )
 from edgebatch.errors import EngineError
+from edgebatch.problem.checks import require_number
 from edgebatch.registry import lookup
 
 _BYTES_PER_TOKEN = 4
 """About as many as a real tokenizer makes of English."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedSettings:
+    """Settings of the simulated engine.
+
+    Attributes:
+        time_factor: 1.2 is an engine 20 % slower than its cost model.
+
+    Raises:
+        InputError: the factor is not above 0.
+    """
+
+    time_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_number("engine.simulated.time_factor", self.time_factor, exclusive=True)
 
 
 @dataclass(slots=True)

@@ -16,6 +16,8 @@ def outcome_table(summary: Summary, title: str) -> Table:
         ("served late", _count(summary.late, summary)),
         ("rejected", _count(summary.rejected, summary)),
         ("expired", _count(summary.expired, summary)),
+        ("failed", _count(summary.failed, summary) if summary.failed else ""),
+        ("cancelled", _count(summary.cancelled, summary) if summary.cancelled else ""),
         ("why not served", _counts(summary.reasons)),
         ("throughput", f"{summary.throughput_per_second:.4g} requests/s in time"),
         ("goodput", f"{summary.goodput_tokens_per_second:.4g} tokens/s in time"),
@@ -59,6 +61,23 @@ def use_table(summary: Summary) -> Table:
         ("nodes searched", f"{effort.nodes:,}" if effort.nodes else ""),
     ]
     return make_details(pairs)
+
+
+def beside_table(measured: Summary, simulated: Summary) -> Table:
+    """Return a measured run beside the simulation of the same requests."""
+    rows = []
+    for name in ("in_time", "late", "rejected", "expired", "failed"):
+        counts = [getattr(each, name) for each in (measured, simulated)]
+        rows.append((name.replace("_", " "), *map(_count, counts, (measured, simulated))))
+    for name, field in (("first token", "ttft_seconds"), ("whole answer", "e2e_seconds")):
+        for key in ("p50", "p95"):
+            figures = [getattr(each.latencies, field) for each in (measured, simulated)]
+            cells = ("–" if each is None else f"{each[key]:.3g}" for each in figures)
+            rows.append((f"{name} {key}, s", *cells))
+    use = [f"{100 * each.use.compute:.1f} %" for each in (measured, simulated)]
+    rows.append(("computing", *use))
+    columns = [Column("", numeric=False), Column("measured"), Column("simulated")]
+    return make_table(columns, rows)
 
 
 def _count(count: int, summary: Summary) -> str:

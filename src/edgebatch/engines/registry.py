@@ -1,0 +1,113 @@
+"""Engines by name, with their settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from edgebatch.engines.base import Engine
+from edgebatch.errors import InputError, UnknownNameError
+from edgebatch.registry import lookup
+
+if TYPE_CHECKING:
+    from edgebatch.cost import BatchCost
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """Which engine is wanted, with what in it.
+
+    Attributes:
+        name: one of :func:`engine_names`.
+        settings: the engine's own, as text or in their types.
+        model: a built-in or generated model by name, a folder or a file; for ``openai`` the name
+            under which the server serves it, empty for the only one that it has.
+        precisions: names of those to host; empty for all that the model comes in.
+        urls: for ``openai``: base URL of the server of each precision.
+        api_key: for ``openai``: what servers ask for.
+        costs: for ``simulated``: what steps take.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
+    precisions: tuple[str, ...] = ()
+    urls: Mapping[str, str] = field(default_factory=dict)
+    api_key: str | None = None
+    costs: Sequence[BatchCost] = ()
+
+
+def parse_engine(text: str) -> tuple[str, dict[str, str]]:
+    """Return name and settings written as ``name`` or ``name:key=value,key=value``.
+
+    Raises:
+        UnknownNameError: no such engine.
+        InputError: a setting is not of that form, or given twice.
+    """
+    name, _, tail = text.partition(":")
+    lookup(_MAKERS, name.strip(), "engine")
+    settings: dict[str, str] = {}
+    for setting in filter(None, tail.split(",")):
+        key, equals, value = (part.strip() for part in setting.partition("="))
+        if not equals or not key:
+            raise InputError(f"engine {text!r}", f"settings are key=value, got {setting!r}")
+        if key in settings:
+            raise InputError(f"engine {text!r}", f"{key} is given twice")
+        settings[key] = value
+    return name.strip(), settings
+
+
+def engine_names() -> list[str]:
+    """Return the names of all engines."""
+    return list(_MAKERS)
+
+
+def make_engine(spec: EngineSpec) -> Engine:
+    """Return the engine that is wanted, not started yet.
+
+    Raises:
+        UnknownNameError: no such engine, setting or precision.
+        InputError: a setting is wrong, or there is no such model.
+        MissingExtraError: a library that is needed for reading the model is not installed.
+    """
+    return lookup(_MAKERS, spec.name, "engine")(spec)
+
+
+def _simulated(spec: EngineSpec) -> Engine:
+    from edgebatch.engines.simulated import SimulatedEngine, SimulatedSettings
+
+    if not spec.costs:
+        raise InputError("engine", "'simulated' needs a profile or a scenario for its times")
+    wanted = [cost for cost in spec.costs if cost.precision.name in spec.precisions]
+    settings = checked_settings(SimulatedSettings, spec)
+    return SimulatedEngine(wanted or spec.costs, settings.time_factor)
+
+
+def checked_settings(kind: type[Settings], spec: EngineSpec) -> Settings:
+    """Return an engine's settings, checked and in their types.
+
+    Raises:
+        UnknownNameError: a key is not one of them.
+        InputError: a value is not of its type or out of its range.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    names = [each.name for each in fields(kind)]  # type: ignore[arg-type]
+    for key in spec.settings:
+        if key not in names:
+            raise UnknownNameError(f"engine.{spec.name}", key, names)
+    try:
+        return TypeAdapter(kind).validate_python(dict(spec.settings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(("engine", spec.name, *map(str, first["loc"])))
+        raise InputError(path, f"{first['msg']}, got {first['input']!r}") from error
+
+
+_MAKERS: Mapping[str, Callable[[EngineSpec], Engine]] = MappingProxyType(
+    {"simulated": _simulated}
+)
