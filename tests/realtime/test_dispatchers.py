@@ -19,6 +19,7 @@ from edgebatch.realtime import (
     Dispatcher,
     EpochDispatcher,
     Job,
+    Joined,
     PromptSource,
     replay,
 )
@@ -56,6 +57,11 @@ class BreakingEngine(SimulatedEngine):
     def __init__(self, num_reports: int) -> None:
         super().__init__([BatchCost(NODE, TINY_MODEL, W16)])
         self._left = num_reports
+
+    def mend(self) -> None:
+        """Start again, with nothing in it."""
+        self._left = 1_000_000
+        self._running.clear()
 
     async def report(self) -> Report:
         if self._left == 0:
@@ -145,6 +151,58 @@ def test_a_broken_engine_fails_what_runs_and_what_waits_and_keeps_other_ends(mak
         (Outcome.FAILED, Reason.ENGINE),
         (Outcome.FAILED, Reason.ENGINE),
     ]
+
+
+@DRIVERS
+def test_after_a_restart_those_without_a_token_are_served_and_the_others_have_failed(
+    make: Any,
+) -> None:
+    async def restarted() -> Dispatcher:
+        failing = BreakingEngine(num_reports=1)
+        await failing.start()
+        dispatcher: Dispatcher = make(failing)
+        job = Job(Prompt(tokens=(1,)))
+        dispatcher.submit(arrival(0, 0.0, 1, 500), job)
+        running = asyncio.create_task(dispatcher.run())
+        await asyncio.sleep(0.02)
+        dispatcher.submit(arrival(1, dispatcher.timers.now, 1, 2, deadline=5.0), job)
+        with pytest.raises(EngineError):
+            await running
+        dispatcher.submit(arrival(2, dispatcher.timers.now, 1, 2, deadline=5.0), job)
+        assert dispatcher.num_unfinished == 2
+        failing.mend()
+        running = asyncio.create_task(dispatcher.run())
+        await dispatcher.until_all_ended()
+        running.cancel()
+        return dispatcher
+
+    dispatcher = run(restarted())
+    assert ends(dispatcher) == [
+        (Outcome.FAILED, Reason.ENGINE),
+        (Outcome.IN_TIME, Reason.NONE),
+        (Outcome.IN_TIME, Reason.NONE),
+    ]
+
+
+def test_ends_are_believed_as_the_cost_model_has_them() -> None:
+    async def joined() -> list[Joined]:
+        with_engine = engine()
+        await with_engine.start()
+        dispatcher = rolling(with_engine)
+        running = asyncio.create_task(dispatcher.run())
+        told: list[Joined] = []
+        job = Job(Prompt(tokens=(1,)), on_joined=told.append)
+        for number in range(2):
+            dispatcher.submit(arrival(number, dispatcher.timers.now, 1, 2), job)
+        await dispatcher.until_all_ended()
+        running.cancel()
+        return told
+
+    first, second = run(joined())
+    assert first.precision == "w16"
+    assert first.believed_end_seconds - first.at_seconds == pytest.approx(0.09)  # 40 + 50 ms
+    # the second joins after the first step: 40 ms to read it while the other decodes, 50 and 50
+    assert second.believed_end_seconds - second.at_seconds == pytest.approx(0.14, abs=0.001)
 
 
 @DRIVERS

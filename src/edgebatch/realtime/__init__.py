@@ -3,7 +3,7 @@
 from edgebatch.realtime.continuous_dispatcher import ContinuousDispatcher
 from edgebatch.realtime.dispatcher import Dispatcher
 from edgebatch.realtime.epoch_dispatcher import EpochDispatcher
-from edgebatch.realtime.job import Job
+from edgebatch.realtime.job import Job, Joined
 from edgebatch.realtime.replay import PromptSource, replay
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Dispatcher",
     "EpochDispatcher",
     "Job",
+    "Joined",
     "PromptSource",
     "replay",
 ]

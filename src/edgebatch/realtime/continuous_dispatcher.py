@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from edgebatch.engines import Engine, Finish, Report
 from edgebatch.realtime.dispatcher import Dispatcher, Member
@@ -14,6 +16,7 @@ from edgebatch.scheduling import (
     Outcome,
     Reason,
     RunLog,
+    RunningBatch,
     Waiting,
 )
 from edgebatch.workload import Arrival
@@ -67,7 +70,7 @@ class ContinuousDispatcher(Dispatcher):
 
     def _decide(self) -> None:
         """Ask who joins now, or after the step that runs if that was asked in it already."""
-        if self._members and self._decided_step == self._step:
+        if not self._is_on or (self._members and self._decided_step == self._step):
             self._is_due = True
             return
         self._is_due, self._decided_step = False, self._step
@@ -94,9 +97,27 @@ class ContinuousDispatcher(Dispatcher):
             self._last_report_at = now
         self._meter.begin(now)
         record = self._record(joining, now, num_waiting, solver_seconds)
-        for waiting in joining:
-            self._hand_over(waiting, self._scheduler.precision, self._step, record.number)
+        members = [Member(each, now, self._step, record.number, now) for each in joining]
+        self._predict(members, now)
+        for member in members:
+            self._hand_over(member, self._scheduler.precision)
         self._joining.append(_Joining(record, {each.arrival.number for each in joining}))
+
+    def _predict(self, joining: list[Member], now: float) -> None:
+        """Write down when those who join are believed to end, with all who run and join."""
+        cost = self._scheduler.cost
+        together = [*self._members.values(), *joining]
+        arrivals = [each.waiting.arrival for each in together]
+        gained = np.array([float(each.num_tokens) for each in together])
+        prompts = np.array([float(each.prompt_tokens) for each in arrivals])
+        outputs = np.array([float(each.output_tokens) for each in arrivals])
+        left = np.maximum(outputs - gained, 1.0)
+        batch = RunningBatch(cost, left, prompts + gained, np.full(len(together), np.inf))
+        entries = float(batch.entries(prompts[gained == 0.0]).sum())
+        batch = replace(batch, entry_seconds=entries)
+        ends = self._scheduler.believed_pace * batch.seconds_until(left[-len(joining) :])
+        for member, end in zip(joining, ends, strict=True):
+            member.believed_end_seconds = now + float(end)
 
     def _take(self, report: Report, at: float) -> None:
         self._account(at)
@@ -135,6 +156,19 @@ class ContinuousDispatcher(Dispatcher):
 
     def _abandon(self, member: Member, outcome: Outcome, reason: Reason) -> None:
         self._scheduler.abandon(member.waiting, outcome, reason, self.timers.now)
+
+    def _put_back(self, member: Member) -> None:
+        self._scheduler.put_back(member.waiting)
+
+    def _resume(self) -> None:
+        self._is_due = False
+        if len(self._queue):
+            self._decide()
+
+    def _lose_members(self) -> None:
+        super()._lose_members()
+        self._joining.clear()
+        self._meter.forget()
 
     def _account(self, at: float) -> None:
         scheduler = self._scheduler

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from edgebatch.engines import Engine, Finish, GenerationRequest, Progress, Report
 from edgebatch.errors import EngineError
-from edgebatch.realtime.job import Job
+from edgebatch.realtime.job import Job, Joined
 from edgebatch.realtime.timers import WallTimers
 from edgebatch.scheduling import (
     EpochScheduler,
@@ -32,6 +32,7 @@ class Member:
         joined_at_seconds: when it was handed over.
         joined_step: passes that the engine had done by then, so far as is known.
         batch: number of the batch, or of those who joined with it.
+        believed_end_seconds: when its last token was believed to come.
         num_tokens: tokens that it has gained.
         first_token_at_seconds, last_token_at_seconds: on the dispatcher's clock.
     """
@@ -40,6 +41,7 @@ class Member:
     joined_at_seconds: float
     joined_step: int
     batch: int
+    believed_end_seconds: float
     num_tokens: int = 0
     first_token_at_seconds: float = 0.0
     last_token_at_seconds: float = 0.0
@@ -92,6 +94,8 @@ class Dispatcher(ABC):
         self._all_ended.set()
         self._task: asyncio.Task[None] | None = None
         self._error: BaseException | None = None
+        self._is_on = True
+        self._lost_once: set[int] = set()
 
     @property
     def num_unfinished(self) -> int:
@@ -115,20 +119,24 @@ class Dispatcher(ABC):
             self._queue.withdraw(number, Outcome.CANCELLED, Reason.CLIENT_GONE, self.timers.now)
 
     async def run(self) -> None:
-        """Take the engine's reports until cancelled.
+        """Take the engine's reports until cancelled; may be called again after an error.
 
         Raises:
-            EngineError: the engine has died, hangs or cannot go on. Everything that was in it has
-                failed by then, and is on record; who waits goes on waiting.
+            EngineError: the engine has died, hangs or cannot go on. Who had got tokens has failed
+                by then, and is on record; who had not waits again, but only once; who waits goes
+                on waiting. Nobody joins until the next call.
         """
         self._task = asyncio.current_task()
+        self._is_on = True
+        self._resume()
         try:
             while True:
                 report = await self._engine.report()
                 self._take(report, self.timers.since_origin(report.at_seconds))
                 self._set_expiry_alarm()
         except EngineError:
-            self._fail_members()
+            self._is_on = False
+            self._lose_members()
             raise
         except asyncio.CancelledError:
             if self._error is not None:
@@ -158,13 +166,25 @@ class Dispatcher(ABC):
         """Go on after something has happened in the engine at an instant of this clock."""
 
     @abstractmethod
+    def _resume(self) -> None:
+        """See whether someone who waits can be let in, now that the engine runs."""
+
+    @abstractmethod
+    def _put_back(self, member: Member) -> None:
+        """Let a member wait again."""
+
+    @abstractmethod
     def _abandon(self, member: Member, outcome: Outcome, reason: Reason) -> None:
         """Record that a member got no whole answer."""
 
-    def _hand_over(self, waiting: Waiting, precision: int, step: int, batch: int) -> None:
+    def _hand_over(self, member: Member, precision: int) -> None:
+        waiting = member.waiting
         number = waiting.arrival.number
         job = self._jobs[number]
-        self._members[number] = Member(waiting, self.timers.now, step, batch)
+        self._members[number] = member
+        if job.on_joined is not None:
+            name, end = self._precisions[precision], member.believed_end_seconds
+            job.on_joined(Joined(name, member.joined_at_seconds, end))
         self._engine.submit(
             GenerationRequest(
                 number=number,
@@ -198,10 +218,16 @@ class Dispatcher(ABC):
             return False
         return True
 
-    def _fail_members(self) -> None:
-        for member in list(self._members.values()):
-            del self._members[member.waiting.arrival.number]
-            self._abandon(member, Outcome.FAILED, Reason.ENGINE)
+    def _lose_members(self) -> None:
+        """Go on after the engine has lost all that was in it."""
+        for number, member in list(self._members.items()):
+            del self._members[number]
+            if member.num_tokens or number in self._lost_once:
+                self._abandon(member, Outcome.FAILED, Reason.ENGINE)
+            else:
+                self._lost_once.add(number)
+                self._put_back(member)
+        self._set_expiry_alarm()
 
     def _set_expiry_alarm(self) -> None:
         at = self._queue.next_expiry_seconds()
@@ -221,6 +247,7 @@ class Dispatcher(ABC):
 
     def _tell_end(self, record: RequestRecord) -> None:
         job = self._jobs.pop(record.number)
+        self._lost_once.discard(record.number)
         if not self._jobs:
             self._all_ended.set()
         if job.on_end is not None:

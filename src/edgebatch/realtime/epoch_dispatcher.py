@@ -55,8 +55,10 @@ class EpochDispatcher(Dispatcher, EpochLoop):
         self._batch, self._started_at = batch, self.timers.now
         self._first_token_at = self._started_at
         self._answers[batch.number] = []
+        end = self._started_at + batch.compute_seconds
         for waiting in batch.members:
-            self._hand_over(waiting, batch.precision, 0, batch.number)
+            member = Member(waiting, self._started_at, 0, batch.number, end)
+            self._hand_over(member, batch.precision)
 
     def _take(self, report: Report, at: float) -> None:
         for progress in report.progress:
@@ -82,6 +84,18 @@ class EpochDispatcher(Dispatcher, EpochLoop):
     def _abandon(self, member: Member, outcome: Outcome, reason: Reason) -> None:
         self._scheduler.abandon(member.waiting, outcome, reason, self.timers.now)
 
-    def _fail_members(self) -> None:
-        super()._fail_members()
+    def _put_back(self, member: Member) -> None:
+        self._scheduler.put_back(member.waiting)
+
+    def _lose_members(self) -> None:
+        super()._lose_members()
         self._end_batch()
+
+    def _resume(self) -> None:
+        self._ask()
+
+    def _decide(self, planned_at: float) -> None:
+        if self._is_on:
+            super()._decide(planned_at)
+        else:
+            self._next_decision = None

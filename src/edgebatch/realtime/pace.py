@@ -34,6 +34,12 @@ class PaceMeter:
         if self._began_at is None:
             self._began_at = at
 
+    def forget(self) -> None:
+        """Drop the stretch that is on."""
+        self._began_at = None
+        self._members_seconds = 0.0
+        self._gained.clear()
+
     def gain(self, number: int, prompt_tokens: int, tokens_before: int, num_tokens: int) -> None:
         """Take note of a member's new tokens."""
         self._gained[number] = self._gained.get(number, 0) + num_tokens
@@ -57,7 +63,7 @@ class PaceMeter:
             self._observe(
                 passes * self._cost.step_seconds + self._members_seconds, at - self._began_at
             )
-        self._began_at = None if idle else at
-        self._members_seconds = 0.0
-        self._gained.clear()
+        self.forget()
+        if not idle:
+            self.begin(at)
         return passes > 0

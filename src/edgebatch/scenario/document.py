@@ -14,6 +14,7 @@ from edgebatch.errors import InputError
 from edgebatch.registry import lookup
 from edgebatch.schema import parsed_toml, read_toml
 
+_RADIO_PHASES = ("uplink_seconds", "downlink_seconds")
 _FILE_KEYS = ("trace", "lengths")
 """Keys of the workload that hold a path; so does ``path`` in the table of a distribution."""
 
@@ -49,6 +50,8 @@ def read_document(source: str) -> dict[str, Any]:
     if not path.exists() and path.suffix == "" and path.parent == Path():
         builtin_text(source, "scenario")
     document = read_toml(path)
+    if isinstance(document.get("profile"), str):
+        document["profile"] = str(path.parent / document["profile"])
     workload = document.get("workload")
     if isinstance(workload, dict):
         _resolve_paths(workload, path.parent)
@@ -66,7 +69,8 @@ def _resolve_paths(workload: dict[str, Any], folder: Path) -> None:
 def overridden(document: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
     """Return a copy of a document with keys set as in ``workload.rate_per_second=2``.
 
-    A value is read as TOML, and as plain text if it is none; an empty one removes the key.
+    A value is read as TOML, and as plain text if it is none; an empty one removes the key. A
+    profile takes the place of what the document itself says about node, model and precisions.
 
     Raises:
         InputError: a setting has no ``=``, or goes through something that is not a table.
@@ -77,8 +81,19 @@ def overridden(document: Mapping[str, Any], settings: Sequence[str]) -> dict[str
         keys = key.strip().split(".")
         if not separator or not all(re.fullmatch(r"[A-Za-z0-9_-]+", each) for each in keys):
             raise InputError("--set", f"must be like workload.rate_per_second=2, got {setting!r}")
+        if keys == ["profile"] and value.strip():
+            _make_room_for_profile(result)
         _set(result, keys, value.strip())
     return result
+
+
+def _make_room_for_profile(document: dict[str, Any]) -> None:
+    """Remove what a profile says; the radio phases are not the machine's."""
+    node = document.pop("node", {})
+    for section in ("model", "precisions"):
+        document.pop(section, None)
+    if isinstance(node, dict):
+        document["node"] = {key: node[key] for key in _RADIO_PHASES if key in node}
 
 
 def _set(document: dict[str, Any], keys: list[str], value: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
+from edgebatch.calibration.profile import Profile
 from edgebatch.errors import InputError
 from edgebatch.presets import (
     CostForm,
@@ -13,10 +15,13 @@ from edgebatch.presets import (
 )
 from edgebatch.problem import Batching, Model, Node, Precision
 from edgebatch.radio import Channel, RadioScenario, radio_scenario
+from edgebatch.registry import lookup
+from edgebatch.scenario.schema import ScenarioDocument
 from edgebatch.scheduling import Hosting
 
 _OF_DEVICES = ("count", "efficiency", "bandwidth_efficiency", "roofline")
 _EXPLICIT = ("memory_bytes", "flops", "memory_bandwidth")
+_BESIDE_PROFILE = ("uplink_seconds", "downlink_seconds", "reserved_bytes", "memory_bytes")
 
 
 def build_node(section: dict[str, Any]) -> Node:
@@ -67,27 +72,63 @@ def build_precisions(section: dict[str, Any], model_name: str | None) -> tuple[P
         for position, name in enumerate(section.get("hosted", []))
     ]
     custom = [Precision(**entry) for entry in section.get("custom", [])]
-    if not named + custom:
-        raise InputError("precisions.hosted", "must name at least one precision")
     paths = [f"precisions.hosted[{position}]" for position in range(len(named))]
     paths += [f"precisions.custom[{position}].name" for position in range(len(custom))]
+    _require_distinct([*named, *custom], paths)
+    return (*named, *custom)
+
+
+def _require_distinct(precisions: Sequence[Precision], paths: Sequence[str]) -> None:
+    """Raise unless there is a precision and none is there twice; each has a path."""
+    if not precisions:
+        raise InputError("precisions.hosted", "must name at least one precision")
     seen: set[str] = set()
-    for path, precision in zip(paths, named + custom, strict=True):
+    for path, precision in zip(paths, precisions, strict=True):
         if precision.name in seen:
             raise InputError(path, f"must be unique, but {precision.name!r} is there already")
         seen.add(precision.name)
-    return (*named, *custom)
 
 
 def build_hosting(document: dict[str, Any]) -> Hosting:
     """Return node, model, precisions and batching mode of a checked scenario."""
-    model = build_model(document["model"])
+    batching = document.get("scheduler", {}).get("batching", Batching.RAGGED)
+    if "profile" in document:
+        return Hosting(*_from_profile(document), batching=batching)
+    for name in ("node", "model", "precisions"):
+        if name not in document:
+            expected = ScenarioDocument.model_fields[name].description
+            raise InputError(name, f"is missing; expected {expected}, or the key profile")
     return Hosting(
         node=build_node(document["node"]),
-        model=model,
+        model=build_model(document["model"]),
         precisions=build_precisions(document["precisions"], document["model"].get("name")),
-        batching=document.get("scheduler", {}).get("batching", Batching.RAGGED),
+        batching=batching,
     )
+
+
+def _from_profile(document: dict[str, Any]) -> tuple[Node, Model, tuple[Precision, ...]]:
+    node, chosen = document.get("node", {}), document.get("precisions", {})
+    for section, given, allowed in (
+        ("node", node, _BESIDE_PROFILE),
+        ("model", document.get("model", {}), ()),
+        ("precisions", chosen, ("hosted",)),
+    ):
+        for key in given:
+            if key not in allowed:
+                raise InputError(f"{section}.{key}", "must not stand beside profile, which says it")
+    try:
+        profile = Profile.load(document["profile"])
+    except InputError as error:
+        raise error.within("profile") from error
+    hosted = profile.precisions
+    if "hosted" in chosen:
+        known = {precision.name: precision for precision in hosted}
+        hosted = tuple(
+            lookup(known, name, f"precisions.hosted[{position}]")
+            for position, name in enumerate(chosen["hosted"])
+        )
+    _require_distinct(hosted, [f"precisions.hosted[{place}]" for place in range(len(hosted))])
+    return profile.node.replace(**node), profile.model, hosted
 
 
 def build_channel(section: dict[str, Any] | None, seed: int) -> Channel | None:

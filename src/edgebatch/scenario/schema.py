@@ -149,6 +149,7 @@ class WorkloadSection(Section):
     value: Drawn = ABSENT
     prompt_bits: Drawn = ABSENT
     tenants: Numbers = ABSENT
+    ttft_seconds: Drawn = ABSENT
 
 
 class SchedulerSection(Section):
@@ -183,11 +184,12 @@ class ScenarioDocument(Section):
     """A whole scenario file."""
 
     seed: Seed = 0
-    node: Annotated[NodeSection, Field(description="a table with the node's keys")]
-    model: Annotated[ModelSection, Field(description="a table with the model's keys")]
+    profile: Text = ABSENT
+    node: Annotated[NodeSection, Field(description="a table with the node's keys")] = ABSENT
+    model: Annotated[ModelSection, Field(description="a table with the model's keys")] = ABSENT
     precisions: Annotated[
         PrecisionsSection, Field(description="a table with the hosted precisions")
-    ]
+    ] = ABSENT
     radio: Annotated[RadioSection, Field(description="a table with the radio's keys")] = ABSENT
     workload: Annotated[WorkloadSection, Field(description="a table with the workload's keys")]
     scheduler: Annotated[

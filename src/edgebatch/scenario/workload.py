@@ -153,6 +153,7 @@ def _demands(section: dict[str, Any]) -> Demands:
         value=_optional(section, "value") or Constant(1.0),
         prompt_bits=_optional(section, "prompt_bits"),
         tenants=tuple(section.get("tenants", (1.0,))),
+        ttft=_optional(section, "ttft_seconds"),
     )
 
 

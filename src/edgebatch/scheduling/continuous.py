@@ -102,8 +102,13 @@ class ContinuousScheduler(JoiningScheduler):
         waiting = self.queue.submit(arrival, now)
         if waiting is None:
             return False
-        heapq.heappush(self._line, (self._order(waiting, self.cost), arrival.number, waiting))
+        self._stand_in_line(waiting)
         return self.someone_can_join()
+
+    def put_back(self, waiting: Waiting) -> None:
+        """Let a member wait again that the engine has lost before its first token."""
+        super().put_back(waiting)
+        self._stand_in_line(waiting)
 
     def expire(self, now: float) -> bool:
         """Expire who is too late; return whether someone behind them could join now."""
@@ -137,6 +142,10 @@ class ContinuousScheduler(JoiningScheduler):
         """Return what keeps the next in line from joining; None if nobody is kept waiting."""
         head = self._head()
         return None if head is None else self.refusal(head)
+
+    def _stand_in_line(self, waiting: Waiting) -> None:
+        entry = (self._order(waiting, self.cost), waiting.arrival.number, waiting)
+        heapq.heappush(self._line, entry)
 
     def _head(self) -> Waiting | None:
         while self._line and self._line[0][1] not in self.queue:

@@ -177,6 +177,10 @@ class EpochScheduler:
                 )
             )
 
+    def put_back(self, member: Waiting) -> None:
+        """Let a member of a batch wait again that the engine has lost before its first token."""
+        self.queue.put_back(member)
+
     def abandon(self, member: Waiting, outcome: Outcome, reason: Reason, now: float) -> None:
         """Record that a member of a batch got no whole answer."""
         self.ledger.close(not_served(member.arrival, outcome, reason, now))

@@ -26,6 +26,7 @@ class FastestAnswer:
         self._free_bytes = node.memory_bytes - hosted_bytes(node, model, precisions)
         self._costs = [BatchCost(node, model, precision) for precision in precisions]
         self.look_up = lru_cache(maxsize=65536)(self._look_up)
+        self.first_token_seconds = lru_cache(maxsize=65536)(self._first_token_seconds)
 
     def _look_up(
         self, prompt_tokens: int, output_tokens: int, min_quality: float
@@ -48,3 +49,12 @@ class FastestAnswer:
             cost.fixed_seconds(output) + cost.member_seconds(prompt, output) for cost in fitting
         )
         return self._node.radio_seconds + seconds, Reason.NONE
+
+    def _first_token_seconds(self, prompt_tokens: int, min_quality: float) -> float:
+        """Return the least time from decision to the first token at the node."""
+        good = [cost for cost in self._costs if within_budget(min_quality, cost.precision.quality)]
+        seconds = min(
+            (cost.fixed_seconds(1.0) + cost.prefill_seconds(float(prompt_tokens)) for cost in good),
+            default=float("inf"),
+        )
+        return self._node.uplink_seconds + seconds

@@ -88,6 +88,11 @@ class JoiningScheduler(ABC):
     def observe(self, believed_seconds: float, actual_seconds: float) -> None:  # noqa: B027
         """Take note of how long steps took that were believed to take so long."""
 
+    @property
+    def believed_pace(self) -> float:
+        """True seconds per second of the cost model, as far as is known."""
+        return 1.0
+
     def progressed(self, number: int, num_tokens: int, step: int) -> None:  # noqa: B027
         """Take note of how many tokens a member has produced by the end of so many steps.
 
@@ -98,6 +103,11 @@ class JoiningScheduler(ABC):
         """Record that a member will produce no more tokens, and free its place."""
         self._release(waiting)
         self.ledger.close(not_served(waiting.arrival, outcome, reason, now))
+
+    def put_back(self, waiting: Waiting) -> None:
+        """Let a member wait again that the engine has lost before its first token."""
+        self._release(waiting)
+        self.queue.put_back(waiting)
 
     def complete(
         self,

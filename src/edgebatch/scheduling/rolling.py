@@ -90,6 +90,11 @@ class RollingScheduler(JoiningScheduler):
         """Learn how fast the node is and how much that scatters."""
         self.pace.observe(believed_seconds, actual_seconds)
 
+    @property
+    def believed_pace(self) -> float:
+        """True seconds per second of the cost model, as it was seen."""
+        return self.pace.pace
+
     def binding(self) -> Budget | None:
         """Return what keeps candidates from joining; None if nobody is kept waiting."""
         return Budget.LATENCY if len(self.queue) else None
@@ -157,7 +162,9 @@ class RollingScheduler(JoiningScheduler):
         prompts = np.array([float(each.arrival.prompt_tokens) for each, _ in members])
         deadlines = np.array([each.deadline_at_seconds for each, _ in members])
         allowed = deadlines - self._until_last_token(now)
-        batch = RunningBatch(self.cost, outputs - done, prompts + done, allowed)
+        # whoever runs longer than it was said to may end with the next token
+        remaining = np.maximum(outputs - done, 1.0)
+        batch = RunningBatch(self.cost, remaining, prompts + done, allowed)
         unread = prompts[done == 0.0]
         return replace(batch, entry_seconds=float(batch.entries(unread).sum()))
 

@@ -90,6 +90,8 @@ class WaitingQueue:
         latest = math.inf
         if reason is Reason.NONE and self._expire:
             latest = deadline_at - seconds + arrival.deadline_seconds * RELATIVE_TOLERANCE
+            if arrival.ttft_seconds < math.inf:
+                latest = min(latest, self._latest_for_first_token(arrival))
             if latest < now:
                 reason = Reason.DEADLINE
         if reason is Reason.NONE and len(self._waiting) >= self._limit:
@@ -102,6 +104,18 @@ class WaitingQueue:
         if latest < math.inf:
             heapq.heappush(self._by_latest_decision, (latest, arrival.number))
         return waiting
+
+    def _latest_for_first_token(self, arrival: Arrival) -> float:
+        seconds = self._fastest.first_token_seconds(arrival.prompt_tokens, arrival.min_quality)
+        tolerance = arrival.ttft_seconds * RELATIVE_TOLERANCE
+        return arrival.arrival_seconds + arrival.ttft_seconds - seconds + tolerance
+
+    def put_back(self, waiting: Waiting) -> None:
+        """Let a request wait again that was taken out and could not be served."""
+        self._waiting[waiting.arrival.number] = waiting
+        if waiting.latest_decision_seconds < math.inf:
+            entry = (waiting.latest_decision_seconds, waiting.arrival.number)
+            heapq.heappush(self._by_latest_decision, entry)
 
     def next_expiry_seconds(self) -> float:
         """Return the instant after which the next request expires; infinity if none will."""
@@ -170,9 +184,11 @@ def served(
     """Return the record of a request whose answer reached the user at ``finished_at``."""
     arrival = waiting.arrival
     allowed = waiting.deadline_at_seconds + arrival.deadline_seconds * RELATIVE_TOLERANCE
+    first_allowed = arrival.arrival_seconds + arrival.ttft_seconds * (1.0 + RELATIVE_TOLERANCE)
+    in_time = finished_at <= allowed and first_token_at <= first_allowed
     return RequestRecord(
         arrival.number,
-        Outcome.IN_TIME if finished_at <= allowed else Outcome.LATE,
+        Outcome.IN_TIME if in_time else Outcome.LATE,
         Reason.NONE,
         arrival.arrival_seconds,
         waiting.deadline_at_seconds,

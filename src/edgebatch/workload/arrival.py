@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 
@@ -23,6 +24,7 @@ class Arrival(NamedTuple):
         value: v_i.
         prompt_bits: size of the prompt on the radio; None means tokens times bits per token.
         tenant: number of whoever it belongs to, from 0.
+        ttft_seconds: time from its arrival until its first token must have come; may be infinite.
     """
 
     number: int
@@ -35,3 +37,4 @@ class Arrival(NamedTuple):
     value: float = 1.0
     prompt_bits: float | None = None
     tenant: int = 0
+    ttft_seconds: float = math.inf

@@ -42,7 +42,7 @@ class Deadlines:
 class DrawnDemands(NamedTuple):
     """Demands of N requests, and whose they are; shape (N,) each.
 
-    All are float64 but ``tenant``, int64; prompt_bits is None if none are drawn.
+    All are float64 but ``tenant``, int64; prompt_bits and ttft_seconds are None if none are drawn.
     """
 
     deadline_seconds: FloatArray
@@ -50,6 +50,7 @@ class DrawnDemands(NamedTuple):
     value: FloatArray
     prompt_bits: FloatArray | None
     tenant: IntArray
+    ttft_seconds: FloatArray | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Demands:
             token.
         tenants: how many of the requests are each tenant's, in any unit; by default all are of
             tenant 0.
+        ttft: time from arrival until the first token must have come, at least 0; None means that
+            the first token has no deadline of its own.
 
     Raises:
         InputError: a distribution may draw something outside its range.
@@ -74,6 +77,7 @@ class Demands:
     value: Distribution = _UNIT_VALUE
     prompt_bits: Distribution | None = None
     tenants: tuple[float, ...] = (1.0,)
+    ttft: Distribution | None = None
 
     def __post_init__(self) -> None:
         require_support("min_quality", self.min_quality, minimum=0.0, maximum=1.0)
@@ -84,6 +88,8 @@ class Demands:
         if self.prompt_bits is not None:
             require_finite_mean("prompt_bits", self.prompt_bits)
             require_support("prompt_bits", self.prompt_bits, minimum=0.0)
+        if self.ttft is not None:
+            require_support("ttft_seconds", self.ttft, minimum=0.0)
         for tenant, part in enumerate(self.tenants):
             require_number(f"tenants[{tenant}]", part, exclusive=True)
 
@@ -92,7 +98,9 @@ class Demands:
         size = output_limit.size
         deadline = self.deadline.base_seconds.sample(streams[Stream.DEADLINE], size)
         deadline = deadline + self.deadline.per_output_token_seconds * output_limit
-        bits = None
+        bits = ttft = None
+        if self.ttft is not None:
+            ttft = self.ttft.sample(streams[Stream.TTFT], size)
         if self.prompt_bits is not None:
             bits = self.prompt_bits.sample(streams[Stream.PROMPT_BITS], size)
         return DrawnDemands(
@@ -101,6 +109,7 @@ class Demands:
             self.value.sample(streams[Stream.VALUE], size),
             bits,
             self._tenants(streams, size),
+            ttft,
         )
 
     def _tenants(self, streams: Streams, size: int) -> IntArray:

@@ -147,6 +147,9 @@ class TraceWorkload:
             demands.value.tolist(),
             bits if drawn_bits is None else _recorded_or_drawn(bits, drawn_bits),
             demands.tenant.tolist(),
+            [math.inf] * len(chunk)
+            if demands.ttft_seconds is None
+            else demands.ttft_seconds.tolist(),
             strict=True,
         )
         return map(Arrival._make, columns)

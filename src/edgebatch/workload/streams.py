@@ -22,6 +22,7 @@ class Stream(StrEnum):
     VALUE = "value"
     PROMPT_BITS = "prompt_bits"
     TENANT = "tenant"
+    TTFT = "ttft"
     TRACE_ROWS = "trace_rows"
 
 

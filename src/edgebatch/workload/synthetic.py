@@ -110,6 +110,7 @@ class SyntheticWorkload:
             demands.value.tolist(),
             repeat(None) if bits is None else bits.tolist(),
             demands.tenant.tolist(),
+            repeat(math.inf) if demands.ttft_seconds is None else demands.ttft_seconds.tolist(),
             strict=False,
         )
         return map(Arrival._make, columns)

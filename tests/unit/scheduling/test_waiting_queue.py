@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from edgebatch.errors import CannotHostError, InputError
 from edgebatch.problem import Node, Precision
-from edgebatch.scheduling import FastestAnswer, Ledger, Outcome, Reason, WaitingQueue
+from edgebatch.scheduling import FastestAnswer, Ledger, Outcome, Reason, Waiting, WaitingQueue
+from edgebatch.scheduling.waiting import served
 from edgebatch.workload import Arrival
 from toy_runs import ONE_SECOND_A_TOKEN, TINY_MODEL, W8, W16, arrival
 
@@ -163,3 +164,44 @@ def test_the_fastest_answer_takes_the_fastest_good_precision() -> None:
 def test_weights_that_do_not_fit_are_refused() -> None:
     with pytest.raises(CannotHostError):
         FastestAnswer(ONE_SECOND_A_TOKEN.replace(memory_bytes=11.0), TINY_MODEL, (W16,))
+
+
+def test_the_first_token_may_have_a_deadline_of_its_own() -> None:
+    queue, ledger = queue_on()
+    # the first token takes 1 s, so waiting makes sense until 1.5 s
+    assert queue.submit(arrival(0, 0.0, output=3)._replace(ttft_seconds=2.5), 0.0) is not None
+    assert queue.next_expiry_seconds() == pytest.approx(1.5)
+    assert queue.submit(arrival(1, 0.0)._replace(ttft_seconds=0.9), 0.0) is None
+    assert ends(ledger) == [(1, Outcome.REJECTED, Reason.DEADLINE, 0.0)]
+
+
+@pytest.mark.parametrize(("ttft_seconds", "outcome"), [(2.0, Outcome.IN_TIME), (1.9, Outcome.LATE)])
+def test_an_answer_whose_first_token_came_late_is_late(
+    ttft_seconds: float, outcome: Outcome
+) -> None:
+    request = arrival(0, 1.0, deadline=9.0)._replace(ttft_seconds=ttft_seconds)
+    waiting = Waiting(request, deadline_at_seconds=10.0, latest_decision_seconds=9.0)
+    record = served(
+        waiting,
+        decided_at=1.0,
+        first_token_at=3.0,
+        last_token_at=4.0,
+        finished_at=4.0,
+        batch=0,
+        precision=0,
+    )
+    assert record.outcome is outcome
+
+
+def test_whoever_is_withdrawn_or_put_back_ends_once() -> None:
+    queue, ledger = queue_on()
+    waiting = queue.submit(arrival(0, 0.0, deadline=5.0), 0.0)
+    assert waiting is not None
+    queue.remove([waiting])
+    assert queue.next_expiry_seconds() == math.inf
+    queue.put_back(waiting)
+    assert queue.next_expiry_seconds() == pytest.approx(4.0)
+    assert queue.withdraw(0, Outcome.CANCELLED, Reason.CLIENT_GONE, 2.0)
+    assert not queue.withdraw(0, Outcome.CANCELLED, Reason.CLIENT_GONE, 3.0)
+    assert queue.expire(9.0) == []
+    assert ends(ledger) == [(0, Outcome.CANCELLED, Reason.CLIENT_GONE, 2.0)]

@@ -64,7 +64,7 @@ def test_arrivals_keep_the_promises_of_their_fields() -> None:
         assert arrival.prompt_bits is not None
         assert 2e5 <= arrival.prompt_bits <= 2e6
     fields = [type(field) for field in arrivals[0]]
-    assert fields == [int, float, int, int, int, float, float, float, float, int]
+    assert fields == [int, float, int, int, int, float, float, float, float, int, float]
 
 
 def test_scaling_changes_the_times_and_nothing_else() -> None:
