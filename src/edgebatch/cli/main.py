@@ -17,6 +17,7 @@ import typer
 from edgebatch import __version__
 from edgebatch.cli import (
     compare,
+    convert,
     devices,
     generate,
     models,
@@ -24,6 +25,7 @@ from edgebatch.cli import (
     reproduce,
     run,
     scenario,
+    serve,
     simulate,
     solve,
     sweep,
@@ -57,6 +59,7 @@ def _register(name: str, command: Callable[..., None], examples: str) -> None:
 _register("compare", compare.command, compare.EXAMPLES)
 _register("simulate", simulate.command, simulate.EXAMPLES)
 _register("run", run.command, run.EXAMPLES)
+_register("serve", serve.command, serve.EXAMPLES)
 _register("generate", generate.command, generate.EXAMPLES)
 _register("reproduce", reproduce.command, reproduce.EXAMPLES)
 _register("sweep", sweep.command, sweep.EXAMPLES)
@@ -65,6 +68,7 @@ _register("solve", solve.command, solve.EXAMPLES)
 _register("models", models.command, models.EXAMPLES)
 _register("devices", devices.command, devices.EXAMPLES)
 _register("precisions", precisions.command, precisions.EXAMPLES)
+_register("convert", convert.command, convert.EXAMPLES)
 _register("trace", trace.command, trace.EXAMPLES)
 
 

@@ -15,6 +15,7 @@ from edgebatch.scheduling import (
     JoiningScheduler,
     Outcome,
     Reason,
+    RollingScheduler,
     RunLog,
     RunningBatch,
     Waiting,
@@ -59,6 +60,18 @@ class ContinuousDispatcher(Dispatcher):
         hosted = node.memory_bytes - scheduler.token_budget * cost.kv_bytes_per_token
         self._hosted_use = hosted / node.memory_bytes
         self._use_per_token = cost.kv_bytes_per_token / node.memory_bytes
+
+    @property
+    def believed_pace(self) -> float:
+        """True seconds per second of the cost model, as far as is known."""
+        return self._scheduler.believed_pace
+
+    def retry_after_seconds(self) -> float:
+        """Return when someone who cannot be let in now should try again."""
+        if isinstance(self._scheduler, RollingScheduler):
+            self._correct_progress()
+            return self._scheduler.retry_after_seconds(self.timers.now, self._step)
+        return super().retry_after_seconds()
 
     def _admit(self, arrival: Arrival, now: float) -> None:
         if self._scheduler.submit(arrival, now):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgebatch.engines import Engine, Finish, GenerationRequest, Progress, Report
@@ -72,6 +72,7 @@ class Dispatcher(ABC):
     Attributes:
         timers: the clock; its zero is when the dispatcher was made.
         log: what the run leaves behind.
+        engine: may be replaced while :meth:`run` does not run.
     """
 
     log: RunLog
@@ -83,7 +84,7 @@ class Dispatcher(ABC):
         precisions: Sequence[str],
     ) -> None:
         self.timers = WallTimers(self._stop_because)
-        self._engine, self._precisions = engine, tuple(precisions)
+        self.engine, self._precisions = engine, tuple(precisions)
         self._queue, self._ledger = scheduler.queue, scheduler.ledger
         self._ledger.listen(self._tell_end)
         self._jobs: dict[int, Job] = {}
@@ -96,11 +97,42 @@ class Dispatcher(ABC):
         self._error: BaseException | None = None
         self._is_on = True
         self._lost_once: set[int] = set()
+        self._most_records: int | None = None
 
     @property
     def num_unfinished(self) -> int:
         """How many requests wait or run."""
         return len(self._jobs)
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Who is in the engine."""
+        return tuple(self._members.values())
+
+    @property
+    def num_waiting(self) -> int:
+        """How many requests wait."""
+        return len(self._queue)
+
+    @property
+    def believed_pace(self) -> float:
+        """True seconds per second of the cost model, as far as is known."""
+        return 1.0
+
+    def waiting(self) -> Iterator[Waiting]:
+        """Return who waits, oldest first."""
+        return iter(self._queue)
+
+    def keep(self, most_records: int) -> None:
+        """Keep only so many of the latest records, from now on."""
+        self._most_records = most_records
+        self.log.keep(most_records)
+
+    def retry_after_seconds(self) -> float:
+        """Return when someone who cannot be let in now should try again: the first believed end."""
+        now = self.timers.now
+        ends = (member.believed_end_seconds for member in self._members.values())
+        return max(0.0, min(ends, default=now) - now)
 
     def submit(self, arrival: Arrival, job: Job) -> None:
         """Take a request in; its ``arrival_seconds`` is an instant of :attr:`timers`."""
@@ -114,7 +146,7 @@ class Dispatcher(ABC):
     def cancel(self, number: int) -> None:
         """Call a request off; nothing happens if it has ended already."""
         if number in self._members:
-            self._engine.cancel(number)
+            self.engine.cancel(number)
         else:
             self._queue.withdraw(number, Outcome.CANCELLED, Reason.CLIENT_GONE, self.timers.now)
 
@@ -131,7 +163,7 @@ class Dispatcher(ABC):
         self._resume()
         try:
             while True:
-                report = await self._engine.report()
+                report = await self.engine.report()
                 self._take(report, self.timers.since_origin(report.at_seconds))
                 self._set_expiry_alarm()
         except EngineError:
@@ -152,6 +184,13 @@ class Dispatcher(ABC):
         for waiting in list(self._queue):
             number = waiting.arrival.number
             self._queue.withdraw(number, Outcome.FAILED, Reason.ENGINE, self.timers.now)
+
+    def abandon_all(self) -> None:
+        """Record everyone who waits or runs as failed, because the engine will not come back."""
+        self.fail_waiting()
+        for number, member in list(self._members.items()):
+            del self._members[number]
+            self._abandon(member, Outcome.FAILED, Reason.ENGINE)
 
     @abstractmethod
     def _admit(self, arrival: Arrival, now: float) -> None:
@@ -185,7 +224,7 @@ class Dispatcher(ABC):
         if job.on_joined is not None:
             name, end = self._precisions[precision], member.believed_end_seconds
             job.on_joined(Joined(name, member.joined_at_seconds, end))
-        self._engine.submit(
+        self.engine.submit(
             GenerationRequest(
                 number=number,
                 prompt=job.prompt,
@@ -248,6 +287,8 @@ class Dispatcher(ABC):
     def _tell_end(self, record: RequestRecord) -> None:
         job = self._jobs.pop(record.number)
         self._lost_once.discard(record.number)
+        if self._most_records is not None:
+            self.log.keep(self._most_records)
         if not self._jobs:
             self._all_ended.set()
         if job.on_end is not None:

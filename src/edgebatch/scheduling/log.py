@@ -70,6 +70,12 @@ class RunLog:
     num_decisions: int = 0
     span_seconds: float = 0.0
 
+    def keep(self, most_records: int) -> None:
+        """Forget the oldest records, so that at least so many of the latest stay."""
+        self.ledger.keep(most_records)
+        if len(self.batches) >= 2 * most_records:
+            del self.batches[:-most_records]
+
     def add_use(self, seconds: float, running: int, memory_use: float) -> None:
         """Account for a stretch in which the node computed."""
         self.busy_seconds += seconds

@@ -99,10 +99,12 @@ class Ledger:
 
     Attributes:
         opened: how many requests have come in.
+        closed: how many have ended.
     """
 
     def __init__(self) -> None:
-        self.opened = 0
+        self.opened = self.closed = 0
+        self._most_records: int | None = None
         self._columns: tuple[array[Any], ...] = tuple(
             array("d" if name in _FLOAT_FIELDS else "q") for name in RequestRecord._fields
         )
@@ -110,6 +112,10 @@ class Ledger:
 
     def __len__(self) -> int:
         return len(self._columns[0])
+
+    def keep(self, most_records: int) -> None:
+        """Forget the oldest records from now on, so that at least so many of the latest stay."""
+        self._most_records = most_records
 
     def open(self) -> None:
         """Count a request that has come in."""
@@ -123,6 +129,10 @@ class Ledger:
         """Write down how a request ended."""
         for column, value in zip(self._columns, record, strict=True):
             column.append(value)
+        self.closed += 1
+        if self._most_records is not None and len(self) >= 2 * self._most_records:
+            for column in self._columns:
+                del column[: -self._most_records]
         if self._listener is not None:
             self._listener(record)
 
@@ -135,9 +145,9 @@ class Ledger:
 
     def check_conservation(self, unfinished: int = 0) -> None:
         """Raise AssertionError unless every request that came in ended once or is unfinished."""
-        if self.opened != len(self) + unfinished:
+        if self.opened != self.closed + unfinished:
             raise AssertionError(
-                f"{self.opened} requests came in, but {len(self)} ended and {unfinished} are left"
+                f"{self.opened} requests came in, but {self.closed} ended and {unfinished} are left"
             )
         numbers = np.sort(self.column("number"))
         if len(numbers) and (np.diff(numbers) == 0).any():

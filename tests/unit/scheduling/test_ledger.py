@@ -78,3 +78,15 @@ def test_an_end_without_a_request_is_found() -> None:
     ledger.close(answered(0, 5.0))
     with pytest.raises(AssertionError, match="0 requests came in, but 1 ended"):
         ledger.check_conservation()
+
+
+def test_a_ledger_that_keeps_few_records_still_counts_all() -> None:
+    ledger = Ledger()
+    ledger.keep(3)
+    for number in range(100):
+        ledger.open()
+        ledger.close(not_served(arrival(number, 0.0), Outcome.REJECTED, Reason.QUEUE_FULL, 0.0))
+        assert len(ledger) < 6
+    assert ledger.column("number").tolist()[-3:] == [97, 98, 99]
+    assert (ledger.opened, ledger.closed) == (100, 100)
+    ledger.check_conservation()

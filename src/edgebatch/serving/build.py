@@ -1,0 +1,62 @@
+"""From settings to a gateway."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgebatch.cost import BatchCost
+from edgebatch.engines.registry import EngineSpec, make_engine, parse_engine
+from edgebatch.scenario import Scenario, parse_policy, read_document
+from edgebatch.serving.gateway import Gateway
+from edgebatch.serving.settings import GatewaySettings
+
+DEFAULT_SCENARIO = "tiny-chat"
+_NO_WORKLOAD = {  # a gateway's requests come from outside
+    "rate_per_second": 1.0,
+    "num_requests": 1,
+    "prompt_tokens": 1,
+    "output_tokens": 1,
+    "deadline_seconds": 1.0,
+}
+
+
+def build_gateway(settings: GatewaySettings) -> Gateway:
+    """Return the gateway that settings describe, not started.
+
+    Raises:
+        EdgebatchError: a setting does not go with another, or with the profile.
+    """
+    scenario = Scenario(_document(settings))
+    policy = parse_policy(settings.policy)
+    spec = _engine_spec(settings, scenario)
+    make_engine(spec)  # whatever is wrong with it is to be told now
+    return Gateway(settings, scenario, policy, lambda: make_engine(spec))
+
+
+def _document(settings: GatewaySettings) -> dict[str, Any]:
+    document: dict[str, Any] = {"workload": _NO_WORKLOAD}
+    if settings.profile is not None:
+        document["profile"] = str(settings.profile)
+        if settings.precisions:
+            document["precisions"] = {"hosted": list(settings.precisions)}
+    else:
+        known = read_document(DEFAULT_SCENARIO)
+        document |= {name: known[name] for name in ("node", "model", "precisions")}
+    document["scheduler"] = {"batching": "ragged", "queue_limit": settings.limits.queue}
+    if settings.keys and settings.policy.startswith("rolling"):
+        document["scheduler"]["tenant_shares"] = [key.share for key in settings.keys]
+    return document
+
+
+def _engine_spec(settings: GatewaySettings, scenario: Scenario) -> EngineSpec:
+    name, engine_settings = parse_engine(settings.engine)
+    hosting = scenario.hosting
+    return EngineSpec(
+        name=name,
+        settings=engine_settings,
+        model=settings.model or ("" if name in ("openai", "simulated") else "edgebatch-tiny"),
+        precisions=tuple(precision.name for precision in hosting.precisions),
+        urls=settings.urls,
+        api_key=settings.upstream_key,
+        costs=[BatchCost(hosting.node, hosting.model, each) for each in hosting.precisions],
+    )

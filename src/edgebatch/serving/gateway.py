@@ -1,0 +1,306 @@
+"""From a request to a ticket: counting its tokens, asking the scheduler, keeping the engine up."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+from enum import StrEnum
+
+import structlog
+
+from edgebatch.engines import Engine, EngineInfo, Finish, Prompt, Sampling
+from edgebatch.errors import EdgebatchError, EngineError
+from edgebatch.realtime import Dispatcher, Job
+from edgebatch.scenario import Policy, Scenario
+from edgebatch.scheduling import FastestAnswer, Outcome, Reason, RequestRecord
+from edgebatch.serving.lengths import LengthPredictor
+from edgebatch.serving.refusals import Refusal, invalid, not_ready, refusal_of
+from edgebatch.serving.settings import GatewaySettings
+from edgebatch.serving.slo import Slo
+from edgebatch.serving.ticket import Ticket
+from edgebatch.workload import Arrival
+
+_MOST_RECORDS = 10_000
+_LONGEST_BACK_OFF_SECONDS = 30.0
+_STEADY_SECONDS = 60.0
+"""An engine that ran so long is restarted without a pause when it breaks."""
+_BYTES_PER_TOKEN = 3
+"""Fewer than of most texts, so that a prompt is not taken for shorter than it is."""
+
+log = structlog.get_logger("edgebatch.gateway")
+
+
+class State(StrEnum):
+    """What the gateway can do."""
+
+    STARTING = "starting"
+    READY = "ready"
+    ENGINE_DOWN = "engine down"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
+class Gateway:
+    """The scheduler in front of an engine that is kept running.
+
+    Args:
+        settings: of the gateway.
+        scenario: node, model and precisions as they were measured, and the queue's limit.
+        policy: who decides.
+        make_engine: makes the engine, and again after it broke.
+
+    Attributes:
+        state: what it can do.
+        info: what the engine says of itself.
+        dispatcher: the scheduler's driver.
+        outcomes: how many requests ended how, and why.
+        num_restarts: how often the engine had to be started again.
+    """
+
+    dispatcher: Dispatcher
+    info: EngineInfo
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        scenario: Scenario,
+        policy: Policy,
+        make_engine: Callable[[], Engine],
+    ) -> None:
+        self.settings, self.scenario, self.policy = settings, scenario, policy
+        self.state = State.STARTING
+        self.outcomes: Counter[tuple[Outcome, Reason]] = Counter()
+        self.num_restarts = 0
+        self.on_end: list[Callable[[Ticket, RequestRecord], None]] = []
+        self._make_engine = make_engine
+        self._numbers = itertools.count()
+        self._lengths = LengthPredictor(settings.lengths)
+        self._unfinished: Counter[int] = Counter()
+        self._has_tokenizer = True
+        self._supervising: asyncio.Task[None] | None = None
+        hosting = scenario.hosting
+        self._fastest = FastestAnswer(hosting.node, hosting.model, hosting.precisions)
+
+    async def start(self) -> None:
+        """Start the engine and begin to take requests.
+
+        Raises:
+            EngineError: it cannot start.
+            InputError: it cannot load the model.
+        """
+        engine = self._make_engine()
+        try:
+            self.info = await engine.start()
+            self._has_tokenizer = await _has_tokenizer(engine)
+        except BaseException:
+            await engine.stop()
+            raise
+        self.dispatcher = self.scenario.dispatcher(self.policy, engine)
+        self.dispatcher.keep(_MOST_RECORDS)
+        self.state = State.READY
+        self._supervising = asyncio.create_task(self._supervise())
+
+    async def drain(self) -> None:
+        """Take no new requests and wait until those that came in have ended, for so long."""
+        self.state = State.DRAINING
+        try:
+            await asyncio.wait_for(self.dispatcher.until_all_ended(), self.settings.drain_seconds)
+        except TimeoutError:
+            log.warning("not drained in time", unfinished=self.dispatcher.num_unfinished)
+
+    async def stop(self) -> None:
+        """End the engine; whoever still waits or runs has failed."""
+        self.state = State.STOPPED
+        if self._supervising is not None:
+            self._supervising.cancel()
+            await asyncio.gather(self._supervising, return_exceptions=True)
+            self.dispatcher.abandon_all()
+
+    async def ask(self, prompt: Prompt, slo: Slo, sampling: Sampling, tenant: int) -> Ticket:
+        """Take a request in.
+
+        Returns:
+            Its ticket; the request may have been turned away already.
+
+        Raises:
+            Refusal: it is not even put to the scheduler, and why.
+        """
+        self._require_place(tenant)
+        prompt, prompt_tokens = await self._counted(prompt)
+        max_tokens = self._limit(prompt_tokens, slo.max_tokens)
+        arrival = Arrival(
+            number=next(self._numbers),
+            arrival_seconds=self.dispatcher.timers.now,
+            prompt_tokens=prompt_tokens,
+            output_tokens=self._lengths.predict(tenant, max_tokens),
+            actual_output_tokens=max_tokens,
+            deadline_seconds=slo.e2e_seconds,
+            min_quality=slo.min_quality,
+            value=slo.value,
+            tenant=tenant,
+            ttft_seconds=slo.ttft_seconds,
+        )
+        ticket = Ticket(arrival)
+        self._unfinished[tenant] += 1
+        self.dispatcher.submit(
+            arrival,
+            Job(
+                prompt=prompt,
+                sampling=sampling,
+                max_tokens=max_tokens,
+                on_joined=ticket.note_joined,
+                on_progress=ticket.note_progress,
+                on_end=lambda record: self._ended(ticket, record),
+            ),
+        )
+        return ticket
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Call a request off, because nobody waits for its answer."""
+        if ticket.record is None:
+            self.dispatcher.cancel(ticket.arrival.number)
+
+    def refusal(self, ticket: Ticket) -> Refusal:
+        """Return why a request that has ended got no answer."""
+        assert ticket.record is not None
+        return refusal_of(
+            ticket.record, self._possible(ticket), self.dispatcher.retry_after_seconds()
+        )
+
+    def _require_place(self, tenant: int) -> None:
+        """Raise Refusal if a request is to be turned away before its tokens are counted."""
+        if self.state is State.DRAINING:
+            raise not_ready("the gateway is going down; ask another one", None)
+        if self.state is not State.READY:
+            raise not_ready("the engine is not running; it is being started")
+        keys = self.settings.keys
+        most = keys[tenant].most_unfinished if keys else None
+        if most is not None and self._unfinished[tenant] >= most:
+            raise self._contended(f"this key has {most} requests waiting or running already")
+        if self.dispatcher.num_waiting >= self.settings.limits.queue:
+            self.outcomes[Outcome.REJECTED, Reason.QUEUE_FULL] += 1
+            raise self._contended("too many requests are waiting")
+
+    def _contended(self, message: str) -> Refusal:
+        seconds = self.dispatcher.retry_after_seconds()
+        return Refusal(
+            429,
+            f"{message}; try again in {max(1, math.ceil(seconds))} s",
+            code="queue_full",
+            kind="rate_limit_error",
+            retry_after_seconds=seconds,
+        )
+
+    async def _counted(self, prompt: Prompt) -> tuple[Prompt, int]:
+        """Return the prompt as token ids, and how many; without a tokenizer, at most so many."""
+        if prompt.tokens is None and not self._has_tokenizer:
+            return prompt, _at_most_tokens(prompt)
+        try:
+            tokens = prompt.tokens or await self.dispatcher.engine.encode(prompt)
+        except EngineError as error:
+            raise not_ready("the engine broke; it is being started again") from error
+        if not tokens:
+            raise invalid("the prompt is empty", "prompt")
+        return Prompt(tokens=tokens), len(tokens)
+
+    def _limit(self, prompt_tokens: int, max_tokens: int) -> int:
+        """Return the output limit, no more than the context has room for."""
+        context = self.info.max_context_tokens
+        if context is None:
+            return max_tokens
+        if prompt_tokens >= context:
+            raise invalid(
+                f"the prompt has {prompt_tokens} tokens, but prompt and answer together can have "
+                f"{context} at most",
+                "messages",
+                "context_length_exceeded",
+            )
+        return min(max_tokens, context - prompt_tokens)
+
+    def _ended(self, ticket: Ticket, record: RequestRecord) -> None:
+        tenant = ticket.arrival.tenant
+        self._unfinished[tenant] -= 1
+        self.outcomes[Outcome(record.outcome), Reason(record.reason)] += 1
+        if ticket.finish in (Finish.STOP, Finish.LENGTH):
+            limit = ticket.arrival.actual_output_tokens
+            self._lengths.observe(tenant, limit, ticket.num_tokens)
+        ticket.note_end(record)
+        for listener in self.on_end:
+            listener(ticket, record)
+
+    def _possible(self, ticket: Ticket) -> str:
+        """Return what would be possible for a request that can never be served as asked."""
+        arrival = ticket.arrival
+        hosting = self.scenario.hosting
+        if ticket.record is not None and ticket.record.reason == Reason.QUALITY:
+            best = max(hosting.precisions, key=lambda each: each.quality)
+            return (
+                f"the best precision here, {best.name}, has a quality of {best.quality:.4g}, "
+                f"less than the {arrival.min_quality:.4g} asked for"
+            )
+        if ticket.record is not None and ticket.record.reason == Reason.DEADLINE:
+            seconds, _ = self._fastest.look_up(
+                arrival.prompt_tokens, arrival.output_tokens, arrival.min_quality
+            )
+            return (
+                f"an answer of {arrival.output_tokens} tokens takes at least "
+                f"{1000 * seconds:.0f} ms; allow that, or ask for fewer tokens"
+            )
+        total = arrival.prompt_tokens + arrival.actual_output_tokens
+        return f"{total} tokens of prompt and answer do not fit the memory; ask for fewer"
+
+    async def _supervise(self) -> None:
+        """Keep the engine running until cancelled."""
+        back_off = 0.0
+        try:
+            while True:
+                began_at = time.monotonic()
+                try:
+                    await self.dispatcher.run()
+                except EngineError as error:
+                    log.warning("engine broke", error=str(error))
+                if time.monotonic() - began_at > _STEADY_SECONDS:
+                    back_off = 0.0
+                back_off = await self._restart(back_off)
+        finally:
+            await self.dispatcher.engine.stop()
+
+    async def _restart(self, back_off: float) -> float:
+        """Start the engine again, and again until it runs; return how long to wait next time."""
+        while True:
+            if self.state is State.READY:
+                self.state = State.ENGINE_DOWN
+            await self.dispatcher.engine.stop()
+            await asyncio.sleep(back_off)
+            back_off = min(_LONGEST_BACK_OFF_SECONDS, 2.0 * back_off + 0.5)
+            self.num_restarts += 1
+            engine = self._make_engine()
+            self.dispatcher.engine = engine
+            try:
+                self.info = await engine.start()
+            except EdgebatchError as error:
+                log.warning("engine cannot start", error=str(error), retry_seconds=back_off)
+                continue
+            if self.state is State.ENGINE_DOWN:
+                self.state = State.READY
+            log.info("engine runs again", restarts=self.num_restarts)
+            return back_off
+
+
+async def _has_tokenizer(engine: Engine) -> bool:
+    try:
+        await engine.encode(Prompt(text="a"))
+    except EngineError:
+        return False
+    return True
+
+
+def _at_most_tokens(prompt: Prompt) -> int:
+    texts = [prompt.text or ""]
+    texts += [str(message.get("content", "")) for message in prompt.messages or ()]
+    num_bytes = sum(len(text.encode()) for text in texts)
+    return max(1, math.ceil(num_bytes / _BYTES_PER_TOKEN) + 8 * len(texts))

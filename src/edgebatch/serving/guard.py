@@ -1,0 +1,138 @@
+"""What every request passes first: a name, limits on its body, a line in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from uuid import uuid4
+
+import structlog
+
+from edgebatch.serving.refusals import Refusal
+from edgebatch.serving.settings import Limits
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}\Z")
+_QUIET = ("/metrics", "/healthz", "/readyz", "/edgebatch/state")
+
+log = structlog.get_logger("edgebatch.http")
+
+
+class Guard:
+    """ASGI middleware around the whole gateway.
+
+    Args:
+        app: what it stands before.
+        limits: on bodies.
+    """
+
+    def __init__(self, app: App, limits: Limits) -> None:
+        self._app, self._limits = app, limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        began_at, status = time.perf_counter(), 0
+
+        async def send_named(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append((b"x-request-id", request_id.encode()))
+            await send(message)
+
+        try:
+            body = _Body(receive, self._limits)
+            await self._app(scope, body.receive, send_named)
+        except Refusal as refusal:
+            if not status:
+                await _refuse(refusal, send_named)
+        except Exception:  # the client learns nothing of it, the log everything
+            log.exception("request failed", request_id=request_id, path=scope["path"])
+            if not status:
+                broken = Refusal(
+                    500, "the gateway failed", code="internal_error", kind="server_error"
+                )
+                await _refuse(broken, send_named)
+        finally:
+            say = log.debug if scope["path"] in _QUIET else log.info
+            say(
+                "request",
+                request_id=request_id,
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                seconds=round(time.perf_counter() - began_at, 6),
+            )
+
+
+class _Body:
+    """The body of a request, cut off where it is too long or too slow."""
+
+    def __init__(self, receive: Receive, limits: Limits) -> None:
+        self._receive, self._limits = receive, limits
+        self._num_bytes = 0
+        self._is_whole = False
+        self._until = time.monotonic() + limits.body_seconds
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """Return the next message of the client.
+
+        Raises:
+            Refusal: the body is too long, or too slow.
+        """
+        if self._is_whole:
+            return await self._receive()
+        try:
+            left = max(0.0, self._until - time.monotonic())
+            message = await asyncio.wait_for(self._receive(), left)
+        except TimeoutError:
+            raise Refusal(
+                408,
+                f"the body did not come within {self._limits.body_seconds:g} s",
+                code="body_too_slow",
+            ) from None
+        self._num_bytes += len(message.get("body", b""))
+        if self._num_bytes > self._limits.body_bytes:
+            raise Refusal(
+                413,
+                f"the body has more than {self._limits.body_bytes} bytes",
+                code="body_too_large",
+            )
+        self._is_whole = not message.get("more_body", False)
+        return message
+
+
+def _request_id(scope: Scope) -> str:
+    """Return the name that the client gave the request, or a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            given = value.decode("latin-1")
+            if _REQUEST_ID.match(given):
+                return str(given)
+    return uuid4().hex
+
+
+async def _refuse(refusal: Refusal, send: Send) -> None:
+    body = json.dumps(refusal.body()).encode()
+    headers = {
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        "connection": "close",
+        **refusal.headers(),
+    }
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,108 @@
+"""Prometheus metrics; vLLM's names where the meaning is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from edgebatch.scheduling import Outcome, Reason, RequestRecord
+from edgebatch.serving.answers import is_whole
+from edgebatch.serving.gateway import Gateway, State
+from edgebatch.serving.ticket import Ticket
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300)
+_RATIOS = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0, 4.0)
+
+
+class GatewayMetrics:
+    """What a gateway counts and measures.
+
+    Args:
+        gateway: which.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._registry = CollectorRegistry()
+        self._gateway = gateway
+        self._ends = Counter(
+            "edgebatch_requests",
+            "Requests by how they ended and why",
+            ("outcome", "reason", "precision", "key"),
+            registry=self._registry,
+        )
+        self._prompt_tokens = self._counter("vllm:prompt_tokens", "Prompt tokens answered")
+        self._tokens = self._counter("vllm:generation_tokens", "Tokens of answers")
+        self._ttft = self._histogram(
+            "vllm:time_to_first_token_seconds", "Arrival to the first token", _SECONDS
+        )
+        self._e2e = self._histogram(
+            "vllm:e2e_request_latency_seconds", "Arrival to the last token", _SECONDS
+        )
+        self._queued = self._histogram(
+            "vllm:request_queue_time_seconds", "Arrival to joining the batch", _SECONDS
+        )
+        self._predicted = self._histogram(
+            "edgebatch_actual_to_predicted_ratio",
+            "Actual time over predicted time from joining, answers that reached their limit",
+            _RATIOS,
+        )
+        self._registry.register(_Now(gateway))
+        gateway.on_end.append(self._observe)
+
+    def text(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def _counter(self, name: str, told: str) -> Counter:
+        return Counter(name, told, registry=self._registry)
+
+    def _histogram(self, name: str, told: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, told, buckets=buckets, registry=self._registry)
+
+    def _observe(self, ticket: Ticket, record: RequestRecord) -> None:
+        keys = self._gateway.settings.keys
+        self._ends.labels(
+            Outcome(record.outcome).name.lower(),
+            Reason(record.reason).name.lower(),
+            "" if ticket.joined is None else ticket.joined.precision,
+            keys[ticket.arrival.tenant].name if keys else "",
+        ).inc()
+        if not is_whole(ticket) or ticket.joined is None:
+            return
+        arrived_at = record.arrival_seconds
+        self._prompt_tokens.inc(record.prompt_tokens)
+        self._tokens.inc(ticket.num_tokens)
+        self._ttft.observe(record.first_token_at_seconds - arrived_at)
+        self._e2e.observe(record.finished_at_seconds - arrived_at)
+        joined_at = ticket.joined.at_seconds
+        self._queued.observe(joined_at - arrived_at)
+        believed = ticket.joined.believed_end_seconds - joined_at
+        if believed > 0.0 and ticket.num_tokens >= record.output_tokens:
+            self._predicted.observe((record.last_token_at_seconds - joined_at) / believed)
+
+
+class _Now(Collector):
+    """What is so at the moment at which it is asked for."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the figures of now."""
+        gateway = self._gateway
+        if gateway.state is State.STARTING:
+            return
+        dispatcher = gateway.dispatcher
+        members = dispatcher.members
+        figures = (
+            ("vllm:num_requests_running", "Requests in the engine", len(members)),
+            ("vllm:num_requests_waiting", "Requests that wait", dispatcher.num_waiting),
+            ("edgebatch_ready", "1 if requests are taken", gateway.state is State.READY),
+            ("edgebatch_engine_restarts", "Restarts of the engine", gateway.num_restarts),
+            ("edgebatch_pace", "True over believed time", dispatcher.believed_pace),
+        )
+        for name, told, value in figures:
+            yield GaugeMetricFamily(name, told, value=float(value))

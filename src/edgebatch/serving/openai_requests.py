@@ -1,0 +1,150 @@
+"""Bodies of requests, as OpenAI's API has them, and what this gateway adds to them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edgebatch.engines import Prompt, Sampling
+from edgebatch.serving.refusals import invalid
+
+Milliseconds = Annotated[float, Field(gt=0.0, le=1e10, allow_inf_nan=False)]
+Text = Annotated[str, Field(max_length=10_000_000)]
+Stops = Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=16)]
+
+
+class StreamOptions(BaseModel):
+    """What a stream says besides tokens."""
+
+    include_usage: bool = False
+
+
+class _Asked(BaseModel):
+    """What both kinds of requests have in common."""
+
+    # front ends send fields that change nothing here; those that would are refused below
+    model_config = ConfigDict(extra="allow")
+
+    model: str | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] | None = None
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    stop: Annotated[str, Field(min_length=1)] | Stops | None = None
+    n: Annotated[int, Field(ge=1)] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    priority: int | None = Field(default=None, description="lower is more urgent; default 0")
+    slo_e2e_ms: Milliseconds | None = Field(
+        default=None, description="deadline of the whole answer, milliseconds from now"
+    )
+    slo_ttft_ms: Milliseconds | None = Field(
+        default=None, description="deadline of the first token, milliseconds from now"
+    )
+    min_quality: Annotated[float, Field(ge=0.0, le=1.0)] | None = Field(
+        default=None, description="least quality of the weights, 1 for that of 16 bits"
+    )
+    ignore_eos: bool = Field(
+        default=False, description="go on to the limit, whatever the model says"
+    )
+
+    def sampling(self) -> Sampling:
+        """Return how tokens are to be chosen; OpenAI's default temperature is 1."""
+        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+        return Sampling(
+            temperature=1.0 if self.temperature is None else self.temperature,
+            top_p=1.0 if self.top_p is None else self.top_p,
+            seed=self.seed,
+            stop=stop,
+            ignore_end=self.ignore_eos,
+        )
+
+    def limit(self) -> int | None:
+        """Return the output limit that was asked for."""
+        return self.max_tokens
+
+    def refuse_what_is_not_done(self) -> None:
+        """Raise Refusal for what would change the answer and cannot be done here."""
+        extra = self.model_extra or {}
+        wrong = {
+            "n": self.n not in (None, 1),
+            "presence_penalty": bool(self.presence_penalty),
+            "frequency_penalty": bool(self.frequency_penalty),
+            "best_of": extra.get("best_of") not in (None, 1),
+            **{name: bool(extra.get(name)) for name in _NOT_DONE},
+        }
+        for name, is_wrong in wrong.items():
+            if is_wrong:
+                raise invalid(f"{name} is not supported by this gateway", name, "unsupported")
+
+
+_NOT_DONE = ("logprobs", "top_logprobs", "logit_bias", "tools", "functions", "echo", "suffix")
+
+
+class CompletionRequest(_Asked):
+    """``POST /v1/completions``."""
+
+    prompt: Text | list[Any]
+
+    def asked(self) -> Prompt:
+        """Return what to answer: one text, or the token ids of one.
+
+        Raises:
+            Refusal: several prompts, or none.
+        """
+        prompt = self.prompt
+        if isinstance(prompt, list) and len(prompt) == 1 and isinstance(prompt[0], str | list):
+            [prompt] = prompt
+        if isinstance(prompt, str):
+            return Prompt(text=prompt)
+        if prompt and all(type(token) is int and 0 <= token < 2**31 for token in prompt):
+            return Prompt(tokens=tuple(prompt))
+        raise invalid("prompt must be one text, or the token ids of one", "prompt")
+
+
+class Message(BaseModel):
+    """One message of a conversation."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: Annotated[str, Field(min_length=1, max_length=64)]
+    content: Text | list[dict[str, Any]] | None = None
+
+
+class ChatRequest(_Asked):
+    """``POST /v1/chat/completions``."""
+
+    messages: Annotated[list[Message], Field(min_length=1)]
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+
+    def limit(self) -> int | None:
+        """Return the output limit that was asked for, by either name."""
+        return self.max_completion_tokens or self.max_tokens
+
+    def asked(self) -> Prompt:
+        """Return the conversation, contents as plain text.
+
+        Raises:
+            Refusal: a part of a message is not text.
+        """
+        return Prompt(
+            messages=tuple(
+                {"role": message.role, "content": _plain(message, position)}
+                for position, message in enumerate(self.messages)
+            )
+        )
+
+
+def _plain(message: Message, position: int) -> str:
+    if message.content is None or isinstance(message.content, str):
+        return message.content or ""
+    texts = []
+    for number, part in enumerate(message.content):
+        if part.get("type") != "text" or not isinstance(part.get("text"), str):
+            where = f"messages[{position}].content[{number}]"
+            raise invalid(f"{where} must be a part of type 'text'; nothing else is read", where)
+        texts.append(part["text"])
+    return "".join(texts)

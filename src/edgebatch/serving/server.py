@@ -1,0 +1,111 @@
+"""Running the gateway: logs, listening, ending on signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Callable
+
+import structlog
+import uvicorn
+
+from edgebatch.errors import InputError
+from edgebatch.serving.app import make_app
+from edgebatch.serving.gateway import Gateway
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def configure_logs(level: str) -> None:
+    """Let logs be JSON, one object a line, on standard error."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None) -> None:
+    """Serve until told to end: the first SIGTERM or SIGINT drains, a second ends at once.
+
+    Args:
+        gateway: not started.
+        on_ready: told the address once requests are taken.
+
+    Raises:
+        EngineError: the engine cannot start.
+        InputError: the address cannot be listened at.
+    """
+    asyncio.run(_serve(gateway, on_ready))
+
+
+class _Server(uvicorn.Server):
+    """A server whose signals are the gateway's to handle."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        """Leave signals alone."""
+        yield
+
+
+async def _serve(gateway: Gateway, on_ready: Callable[[str], None] | None) -> None:
+    settings = gateway.settings
+    config = uvicorn.Config(
+        make_app(gateway),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=5,
+    )
+    server = _Server(config)
+    try:
+        sockets = [config.bind_socket()]
+    except SystemExit as error:  # the library's way of saying that it cannot
+        where = f"{settings.host}:{settings.port}"
+        raise InputError("port", f"cannot listen at {where}; is it taken?") from error
+    await gateway.start()
+    port = sockets[0].getsockname()[1]
+    loop = asyncio.get_running_loop()
+    ending = _Ending(gateway, server)
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, ending.signalled)
+    if on_ready is not None:
+        on_ready(f"http://{settings.host}:{port}")
+    try:
+        await server.serve(sockets=sockets)
+    finally:
+        await gateway.stop()
+
+
+class _Ending:
+    """What signals do."""
+
+    def __init__(self, gateway: Gateway, server: uvicorn.Server) -> None:
+        self._gateway, self._server = gateway, server
+        self._draining: asyncio.Task[None] | None = None
+
+    def signalled(self) -> None:
+        """Drain at the first signal, end at once at the second."""
+        if self._draining is None:
+            self._draining = asyncio.ensure_future(self._drain())
+        else:
+            self._server.force_exit = True
+            self._server.should_exit = True
+            self._draining.cancel()
+
+    async def _drain(self) -> None:
+        await self._gateway.drain()
+        self._server.should_exit = True

@@ -1,0 +1,190 @@
+"""What a gateway is told at its start: TOML file, environment, flags, in rising order of weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from edgebatch.errors import InputError
+from edgebatch.schema import read_toml
+
+Seconds = Annotated[float, Field(gt=0.0, le=1e7)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Demands(_Section):
+    """What a request asks for if it does not say so itself.
+
+    Attributes:
+        e2e_seconds: deadline of the whole answer.
+        ttft_seconds: deadline of the first token; None for no such deadline.
+        min_quality: least quality of the precision.
+        max_tokens: output limit.
+    """
+
+    e2e_seconds: Seconds | None = None
+    ttft_seconds: Seconds | None = None
+    min_quality: Share | None = None
+    max_tokens: Count | None = None
+
+
+class Key(_Section):
+    """One API key.
+
+    Attributes:
+        name: in logs and metrics.
+        sha256: of the key, as ``edgebatch serve --hash-key`` prints it.
+        share: of the running work, against other keys' shares.
+        most_unfinished: most requests that may wait or run at once; None for no such limit.
+        defaults: outweigh the gateway's.
+    """
+
+    name: Annotated[str, Field(min_length=1, pattern=r"^[\w.-]+$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    share: Annotated[float, Field(gt=0.0)] = 1.0
+    most_unfinished: Count | None = None
+    defaults: Demands = Demands()
+
+
+class Limits(_Section):
+    """What nobody may exceed.
+
+    Attributes:
+        queue: most requests that wait; more are turned away at once.
+        body_bytes: longest body of a request.
+        max_tokens: greatest output limit that a request may ask for.
+        e2e_seconds: longest deadline that a request may ask for.
+        headers_seconds: how long a client may take to send its request.
+    """
+
+    queue: Count = 256
+    body_bytes: Count = 2_000_000
+    max_tokens: Count = 4096
+    e2e_seconds: Seconds = 3600.0
+    body_seconds: Seconds = 10.0
+
+
+class Lengths(_Section):
+    """How the length of answers is predicted.
+
+    Attributes:
+        quantile: a request is counted with this quantile of the lengths of its class that were
+            served, if that is below its limit; None counts everyone with its limit.
+        min_samples: as long as fewer were served, the limit counts.
+    """
+
+    quantile: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    min_samples: Count = 200
+
+
+class GatewaySettings(BaseSettings):
+    """All settings of a gateway; environment variables are ``EDGEBATCH_`` and the path, ``__``.
+
+    Attributes:
+        host, port: where it listens.
+        engine: name and settings, as ``edgebatch run --engine`` takes them.
+        model: as ``edgebatch run --model`` takes it.
+        precisions: names of those to host; empty for the best one.
+        urls: for ``openai``: base URL of the server of each precision.
+        upstream_key: for ``openai``: what these servers ask for.
+        profile: what the engine was measured to do; None measures it at the start.
+        policy: who decides.
+        served_name: name of the model in the API; None for the engine's.
+        defaults, limits, lengths: see there.
+        keys: who may ask; empty for anyone.
+        cors_origins: web pages that may ask from a browser; none by default.
+        drain_seconds: how long commitments may take to finish once the gateway is told to end.
+        log_level: ``debug``, ``info``, ``warning`` or ``error``.
+        tracing: whether OpenTelemetry spans are sent, by OpenTelemetry's own variables.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="EDGEBATCH_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    engine: str = "openvino"
+    model: str | None = None
+    precisions: tuple[str, ...] = ()
+    urls: dict[str, str] = Field(default_factory=dict)
+    upstream_key: str | None = Field(default=None, repr=False)
+    profile: Path | None = None
+    policy: str = "rolling"
+    served_name: str | None = None
+    defaults: Demands = Demands(e2e_seconds=30.0, min_quality=0.0, max_tokens=256)
+    limits: Limits = Limits()
+    lengths: Lengths = Lengths()
+    keys: tuple[Key, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    drain_seconds: Seconds = 30.0
+    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    tracing: bool = False
+
+    @model_validator(mode="after")
+    def _keys_differ(self) -> Self:
+        for field in ("name", "sha256"):
+            values = [getattr(key, field) for key in self.keys]
+            if len(set(values)) < len(values):
+                raise ValueError(f"keys: two have the same {field}")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the library's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment outweigh the file, which comes in by the constructor."""
+        return env_settings, init_settings
+
+
+def load_settings(path: Path | None, flags: dict[str, Any]) -> GatewaySettings:
+    """Return the settings of a gateway.
+
+    Args:
+        path: TOML file; None for none.
+        flags: settings by name, nested ones as dicts; they outweigh all else.
+
+    Raises:
+        InputError: with the path of the first offending setting.
+    """
+    document: dict[str, Any] = {} if path is None else read_toml(path)
+    try:
+        settings = GatewaySettings(**document)
+        if not flags:
+            return settings
+        given = settings.model_dump(exclude_unset=True)
+        # the environment is in ``given`` already, and flags stand above it
+        return GatewaySettings.model_validate(_merged(given, flags))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        problem = f"{first['msg']}, got {first['input']!r}" if where else first["msg"]
+        source = "" if path is None else f"{path}: "
+        raise InputError(f"{source}{where}".rstrip(": "), problem) from error
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _merged(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
