@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgebatch.engines.base import Engine
 from edgebatch.errors import InputError, UnknownNameError
+from edgebatch.local_models import open_model
 from edgebatch.registry import lookup
 
 if TYPE_CHECKING:
@@ -87,6 +89,39 @@ def _simulated(spec: EngineSpec) -> Engine:
     return SimulatedEngine(wanted or spec.costs, settings.time_factor)
 
 
+def _openvino(spec: EngineSpec) -> Engine:
+    from edgebatch.engines.openvino import OpenVinoEngine, OpenVinoSettings
+
+    settings = checked_settings(OpenVinoSettings, spec)
+    return OpenVinoEngine(_variants(spec, "openvino"), settings)
+
+
+def _llama_cpp(spec: EngineSpec) -> Engine:
+    from edgebatch.engines.llama_cpp import LlamaCppEngine
+    from edgebatch.engines.llama_cpp_settings import LlamaCppSettings
+
+    settings = checked_settings(LlamaCppSettings, spec)
+    return LlamaCppEngine(_variants(spec, "gguf"), settings, Path(spec.model).stem)
+
+
+def _openai(spec: EngineSpec) -> Engine:
+    from edgebatch.engines.http_server import ServerAddress
+    from edgebatch.engines.openai_http import OpenAIEngine, OpenAISettings
+
+    settings = checked_settings(OpenAISettings, spec)
+    servers = {
+        precision: ServerAddress(url, spec.model, spec.api_key or "")
+        for precision, url in spec.urls.items()
+    }
+    return OpenAIEngine(servers, settings)
+
+
+def _variants(spec: EngineSpec, format_name: str) -> dict[str, Path]:
+    """Return where each wanted precision of a model lies."""
+    model = open_model(spec.model, format_name)
+    return {name: model.variant(name) for name in spec.precisions or model.variants}
+
+
 def checked_settings(kind: type[Settings], spec: EngineSpec) -> Settings:
     """Return an engine's settings, checked and in their types.
 
@@ -109,5 +144,10 @@ def checked_settings(kind: type[Settings], spec: EngineSpec) -> Settings:
 
 
 _MAKERS: Mapping[str, Callable[[EngineSpec], Engine]] = MappingProxyType(
-    {"simulated": _simulated}
+    {
+        "openvino": _openvino,
+        "llama-cpp": _llama_cpp,
+        "openai": _openai,
+        "simulated": _simulated,
+    }
 )

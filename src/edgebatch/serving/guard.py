@@ -54,8 +54,8 @@ class Guard:
             await send(message)
 
         try:
-            body = _Body(receive, self._limits)
-            await self._app(scope, body.receive, send_named)
+            body = await _whole_body(receive, self._limits) if scope["method"] == "POST" else None
+            await self._app(scope, _replay(body, receive), send_named)
         except Refusal as refusal:
             if not status:
                 await _refuse(refusal, send_named)
@@ -78,41 +78,42 @@ class Guard:
             )
 
 
-class _Body:
-    """The body of a request, cut off where it is too long or too slow."""
+async def _whole_body(receive: Receive, limits: Limits) -> bytes:
+    """Return a request's body.
 
-    def __init__(self, receive: Receive, limits: Limits) -> None:
-        self._receive, self._limits = receive, limits
-        self._num_bytes = 0
-        self._is_whole = False
-        self._until = time.monotonic() + limits.body_seconds
+    Raises:
+        Refusal: it is too long, or too slow.
+    """
+    parts: list[bytes] = []
+    num_bytes, more = 0, True
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            while more:
+                message = await receive()
+                parts.append(message.get("body", b""))
+                num_bytes += len(parts[-1])
+                if num_bytes > limits.body_bytes:
+                    raise Refusal(
+                        413,
+                        f"the body has more than {limits.body_bytes} bytes",
+                        code="body_too_large",
+                    )
+                more = message.get("more_body", False)
+    except TimeoutError:
+        raise Refusal(
+            408, f"the body did not come within {limits.body_seconds:g} s", code="body_too_slow"
+        ) from None
+    return b"".join(parts)
 
-    async def receive(self) -> MutableMapping[str, Any]:
-        """Return the next message of the client.
 
-        Raises:
-            Refusal: the body is too long, or too slow.
-        """
-        if self._is_whole:
-            return await self._receive()
-        try:
-            left = max(0.0, self._until - time.monotonic())
-            message = await asyncio.wait_for(self._receive(), left)
-        except TimeoutError:
-            raise Refusal(
-                408,
-                f"the body did not come within {self._limits.body_seconds:g} s",
-                code="body_too_slow",
-            ) from None
-        self._num_bytes += len(message.get("body", b""))
-        if self._num_bytes > self._limits.body_bytes:
-            raise Refusal(
-                413,
-                f"the body has more than {self._limits.body_bytes} bytes",
-                code="body_too_large",
-            )
-        self._is_whole = not message.get("more_body", False)
-        return message
+def _replay(body: bytes | None, receive: Receive) -> Receive:
+    """Return what hands a body out that has been read already, and then what comes after it."""
+    left = [] if body is None else [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_next() -> MutableMapping[str, Any]:
+        return left.pop() if left else await receive()
+
+    return receive_next
 
 
 def _request_id(scope: Scope) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Callable
 
@@ -49,6 +50,19 @@ def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None) -> No
     asyncio.run(_serve(gateway, on_ready))
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket at which connections already queue up.
+
+    Raises:
+        InputError: the address is taken, or none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise InputError("port", f"cannot listen at {host}:{port}: {error.strerror}") from error
+
+
 class _Server(uvicorn.Server):
     """A server whose signals are the gateway's to handle."""
 
@@ -71,13 +85,9 @@ async def _serve(gateway: Gateway, on_ready: Callable[[str], None] | None) -> No
         timeout_graceful_shutdown=5,
     )
     server = _Server(config)
-    try:
-        sockets = [config.bind_socket()]
-    except SystemExit as error:  # the library's way of saying that it cannot
-        where = f"{settings.host}:{settings.port}"
-        raise InputError("port", f"cannot listen at {where}; is it taken?") from error
+    listening = listen(settings.host, settings.port)
     await gateway.start()
-    port = sockets[0].getsockname()[1]
+    port = listening.getsockname()[1]
     loop = asyncio.get_running_loop()
     ending = _Ending(gateway, server)
     for number in _SIGNALS:
@@ -85,7 +95,7 @@ async def _serve(gateway: Gateway, on_ready: Callable[[str], None] | None) -> No
     if on_ready is not None:
         on_ready(f"http://{settings.host}:{port}")
     try:
-        await server.serve(sockets=sockets)
+        await server.serve(sockets=[listening])
     finally:
         await gateway.stop()
 
