@@ -94,8 +94,6 @@ def load_scenario(
 ) -> Scenario:
     """Return the scenario that the options describe; ``--set`` has the last word.
 
-    A profile takes the place of the whole sections on node, model and precisions.
-
     Raises:
         EdgebatchError: the scenario is wrong or cannot be read.
     """
@@ -109,9 +107,7 @@ def load_scenario(
             workload.pop(key, None)
         workload["trace"] = trace
     if profile is not None:
-        for section in ("node", "model", "precisions"):
-            document.pop(section, None)
-        document["profile"] = profile
+        document = overridden(document, [f"profile={profile}"])
     if seed is not None:
         document["seed"] = seed
     return Scenario(overridden(document, settings or ()))

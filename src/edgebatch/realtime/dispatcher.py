@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from edgebatch.cost import BatchCost, hosted_bytes
 from edgebatch.engines import Engine, Finish, GenerationRequest, Progress, Report
 from edgebatch.errors import EngineError
 from edgebatch.realtime.job import Job, Joined
@@ -86,6 +87,7 @@ class Dispatcher(ABC):
         self.timers = WallTimers(self._stop_because)
         self.engine, self._precisions = engine, tuple(precisions)
         self._queue, self._ledger = scheduler.queue, scheduler.ledger
+        self._hosting = scheduler.hosting
         self._ledger.listen(self._tell_end)
         self._jobs: dict[int, Job] = {}
         self._members: dict[int, Member] = {}
@@ -118,6 +120,20 @@ class Dispatcher(ABC):
     def believed_pace(self) -> float:
         """True seconds per second of the cost model, as far as is known."""
         return 1.0
+
+    @property
+    def memory_use(self) -> float:
+        """Part of the node's memory in use: weights, reserve and what is reserved for members."""
+        hosting = self._hosting
+        cost = BatchCost(hosting.node, hosting.model, hosting.precisions[0])
+        kv_bytes = sum(
+            cost.kv_bytes(
+                float(each.waiting.arrival.prompt_tokens), float(each.waiting.arrival.output_tokens)
+            )
+            for each in self._members.values()
+        )
+        weights = hosted_bytes(hosting.node, hosting.model, hosting.precisions)
+        return (weights + kv_bytes) / hosting.node.memory_bytes
 
     def waiting(self) -> Iterator[Waiting]:
         """Return who waits, oldest first."""

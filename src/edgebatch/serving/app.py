@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
@@ -23,7 +23,9 @@ from edgebatch.serving.openai_requests import ChatRequest, CompletionRequest
 from edgebatch.serving.refusals import Refusal, invalid, not_ready
 from edgebatch.serving.settings import Demands
 from edgebatch.serving.slo import slo_of
+from edgebatch.serving.state import StateBoard
 from edgebatch.serving.ticket import Ticket
+from edgebatch.serving.what_if import what_if
 
 
 def make_app(gateway: Gateway) -> App:
@@ -50,6 +52,7 @@ def make_app(gateway: Gateway) -> App:
     app.state.gateway = gateway
     app.state.keys = KeyRing(settings.keys)
     app.state.metrics = GatewayMetrics(gateway)
+    app.state.board = StateBoard(gateway)
     _add_error_handlers(app)
     _add_api(app)
     _add_operations(app)
@@ -102,6 +105,25 @@ def _add_operations(app: FastAPI) -> None:
         """Say whether requests are taken."""
         state = _gateway(request).state
         return PlainTextResponse(str(state), 200 if state is State.READY else 503)
+
+    @app.get("/edgebatch/state", responses=_RESPONSES)
+    async def state(request: Request) -> JSONResponse:
+        """Say who waits, who runs, and how it goes."""
+        _tenant(request)
+        return JSONResponse(request.app.state.board.snapshot())
+
+    @app.get("/edgebatch/what-if", responses=_RESPONSES)
+    async def what_if_now(
+        request: Request, load_factor: Annotated[float, Query(gt=0.0, le=100.0)] = 1.0
+    ) -> JSONResponse:
+        """Say what each precision would have done with the latest requests, or so many more."""
+        _tenant(request)
+        gateway, board = _gateway(request), request.app.state.board
+        arrivals = tuple(board.arrivals)
+        answer = await asyncio.to_thread(
+            what_if, gateway.scenario, gateway.policy, arrivals, load_factor
+        )
+        return JSONResponse(answer)
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:

@@ -1,0 +1,84 @@
+"""What another precision would have done with the latest requests, by simulating them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from edgebatch.scenario import Policy, Scenario
+from edgebatch.simulation import summarise
+from edgebatch.workload import Arrival
+
+
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    """Requests as they came."""
+
+    arrivals: tuple[Arrival, ...]
+
+    @property
+    def mean_rate(self) -> float | None:
+        """Mean arrival rate per second."""
+        if len(self.arrivals) < 2:
+            return None
+        span = self.arrivals[-1].arrival_seconds - self.arrivals[0].arrival_seconds
+        return (len(self.arrivals) - 1) / span if span > 0.0 else None
+
+    def __iter__(self) -> Iterator[Arrival]:
+        return iter(self.arrivals)
+
+    def scaled(self, rate_factor: float) -> Self:
+        """Return the same requests, arriving ``rate_factor`` times as fast."""
+        return replace(
+            self,
+            arrivals=tuple(
+                each._replace(arrival_seconds=each.arrival_seconds / rate_factor)
+                for each in self.arrivals
+            ),
+        )
+
+
+def what_if(
+    scenario: Scenario, policy: Policy, arrivals: Sequence[Arrival], load_factor: float = 1.0
+) -> dict[str, Any]:
+    """Return the share that each hosted precision alone would have served in time.
+
+    The same scheduler under the virtual clock, with the cost model of the profile.
+
+    Args:
+        scenario: whose precisions are tried, one after the other.
+        policy: who decides.
+        arrivals: in any order.
+        load_factor: 2 lets them come twice as fast.
+    """
+    ordered = sorted(arrivals, key=lambda each: each.arrival_seconds)
+    begins_at = ordered[0].arrival_seconds if ordered else 0.0
+    latest = _Latest(
+        tuple(
+            each._replace(number=number, arrival_seconds=each.arrival_seconds - begins_at)
+            for number, each in enumerate(ordered)
+        )
+    )
+    rate = latest.mean_rate
+    answer: dict[str, Any] = {
+        "requests": len(ordered),
+        "rate_per_second": None if rate is None else rate * load_factor,
+        "precisions": [],
+    }
+    if rate is None:
+        return answer
+    for precision in scenario.hosting.precisions:
+        alone = policy.with_knobs(precision=precision.name) if policy.is_continuous else policy
+        summary = summarise(scenario.run(alone, latest.scaled(load_factor)))
+        answer["precisions"].append(
+            {
+                "name": precision.name,
+                "quality": precision.quality,
+                "in_time_share": summary.attainment,
+                "served_per_second": summary.throughput_per_second,
+            }
+        )
+        if not policy.is_continuous:
+            break  # epochs choose among all that are hosted
+    return answer
