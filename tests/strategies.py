@@ -42,7 +42,10 @@ def problems(
     mode = batching if batching is not None else draw(st.sampled_from(Batching))
     model = draw(st.sampled_from(MODELS))
     precisions = tuple(
-        draw(st.lists(st.sampled_from(PRECISIONS), min_size=1, max_size=3, unique=True))
+        draw(_as_measured(precision))
+        for precision in draw(
+            st.lists(st.sampled_from(PRECISIONS), min_size=1, max_size=3, unique=True)
+        )
     )
     node = Node(
         memory_bytes=1.0,
@@ -58,6 +61,19 @@ def problems(
     if not members:
         return problem.replace(node=node.replace(memory_bytes=1e9))
     return draw(_with_tight_budgets(problem, members))
+
+
+@st.composite
+def _as_measured(draw: st.DrawFn, precision: Precision) -> Precision:
+    """A precision as it is, or with what only a measured one has."""
+    if draw(st.sampled_from((True, True, False))):
+        return precision
+    return precision.replace(
+        prefill_attention_factor=draw(st.sampled_from((None, 0.0, 8.0))),
+        decode_attention_factor=draw(st.sampled_from((None, 0.0, 8.0))),
+        step_overhead_seconds=draw(st.sampled_from((0.0, 0.004))),
+        request_overhead_seconds=draw(st.sampled_from((0.0, 0.05, 0.2))),
+    )
 
 
 @st.composite

@@ -4,7 +4,8 @@ A fenced block marked ``console`` is a session. Lines that begin with ``$ `` are
 lines up to the next command are what it shows, its errors last; where nothing is shown anything
 goes, and ``...`` stands for any text. A block with a title, such as ``toml title="node.toml"``, is
 a file that the sessions of the document find in their folder. A comment
-``<!-- needs: FILE -->`` above a session names a public trace without which it cannot be run.
+``<!-- needs: FILE -->`` above a session names a public trace, or a folder of public tables, without
+which it cannot be run.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TRACES = REPOSITORY.parent / "shared" / "data" / "traces"
-"""Where public traces, too large for the repository, are looked for."""
+PUBLIC_DATA = REPOSITORY.parent / "shared" / "data"
+"""Where public traces and tables, too large for the repository, are looked for."""
 
 _BLOCK = re.compile(
     r'(?:^<!-- needs: (?P<needs>\S+) -->\n)?^```(?P<kind>\w+)(?: title="(?P<title>[^"]+)")?\n'
@@ -91,8 +92,9 @@ def _exchanges(body: str) -> tuple[Exchange, ...]:
 
 
 def find_trace(name: str) -> Path | None:
-    """Return a public trace by the name of its file; None if it is not here."""
-    return next(TRACES.glob(f"*/{name}"), None)
+    """Return a public trace, or folder of tables, by its name; None if it is not here."""
+    found = (*PUBLIC_DATA.glob(f"traces/*/{name}"), *PUBLIC_DATA.glob(f"profiles/{name}"))
+    return next(iter(found), None)
 
 
 def prepare(folder: Path, text: str) -> None:

@@ -12,8 +12,10 @@ from edgebatch.cost.evaluate import (
     spectrum_shares,
 )
 from edgebatch.cost.formulas import (
+    attention_flops,
     decode_flops,
     kv_bytes_per_token,
+    linear_flops,
     prefill_flops,
     weight_bytes,
 )
@@ -23,6 +25,7 @@ __all__ = [
     "Budget",
     "Evaluation",
     "Violation",
+    "attention_flops",
     "batch_costs",
     "batch_seconds",
     "decode_flops",
@@ -31,6 +34,7 @@ __all__ = [
     "evaluate",
     "hosted_bytes",
     "kv_bytes_per_token",
+    "linear_flops",
     "prefill_flops",
     "require_hostable",
     "spectrum_shares",

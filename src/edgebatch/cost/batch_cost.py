@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from edgebatch.cost.formulas import (
     Number,
-    decode_flops,
+    attention_flops,
     kv_bytes_per_token,
-    prefill_flops,
+    linear_flops,
     weight_bytes,
 )
 from edgebatch.errors import CannotHostError
@@ -28,7 +28,7 @@ class BatchCost:
         node, model, precision: what is costed.
         kv_bytes_per_token: K_q, bytes that one token leaves in the cache.
         step_seconds: time of one forward pass whatever the batch: reading the weights, and the
-            overhead.
+            overheads of node and precision.
     """
 
     node: Node
@@ -36,30 +36,60 @@ class BatchCost:
     precision: Precision
     kv_bytes_per_token: float = field(init=False)
     step_seconds: float = field(init=False)
+    _prefill: tuple[float, float, float] = field(init=False, repr=False)
+    _step: tuple[float, float] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # asked for hundreds of thousands of times in a run
         cached = kv_bytes_per_token(self.model, self.precision)
-        reading = self._traffic_seconds(weight_bytes(self.model, self.precision))
         object.__setattr__(self, "kv_bytes_per_token", cached)
-        object.__setattr__(self, "step_seconds", self.node.step_overhead_seconds + reading)
+        reading = self._traffic_seconds(weight_bytes(self.model, self.precision))
+        overheads = self.node.step_overhead_seconds + self.precision.step_overhead_seconds
+        object.__setattr__(self, "step_seconds", overheads + reading)
+        object.__setattr__(self, "_prefill", self._prefill_coefficients())
+        object.__setattr__(self, "_step", self._step_coefficients())
+
+    def _prefill_coefficients(self) -> tuple[float, float, float]:
+        precision, flops = self.precision, self.node.flops
+        attention = precision.prefill_attention_factor
+        if attention is None:
+            attention = precision.prefill_factor
+        return (
+            precision.request_overhead_seconds,
+            precision.prefill_factor / flops * linear_flops(self.model),
+            attention / flops * attention_flops(self.model),
+        )
+
+    def _step_coefficients(self) -> tuple[float, float]:
+        precision, flops = self.precision, self.node.flops
+        attention = precision.decode_attention_factor
+        if attention is None:
+            attention = precision.decode_factor
+        per_step = precision.decode_factor / flops * linear_flops(self.model)
+        per_token = attention / flops * attention_flops(self.model)
+        return per_step, per_token + self._traffic_seconds(self.kv_bytes_per_token)
 
     def fixed_seconds(self, longest_output: Number) -> Number:
-        """Time of a batch of G passes without its members: G·(W_q/BW + overhead) + overhead."""
+        """Time of a batch of G passes without its members: G·(W_q/BW + overheads) + overhead."""
         return longest_output * self.step_seconds + self.node.batch_overhead_seconds
 
+    def prefill_coefficients(self) -> tuple[float, float, float]:
+        """Return (r, p, p'): reading a prompt of P tokens adds r + p·P + p'·P² seconds.
+
+        r is the overhead of a request, p and p' what its linear layers and its attention take.
+        """
+        return self._prefill
+
     def prefill_seconds(self, prompt_tokens: Number) -> Number:
-        """β_q^p·F^p(P)/C, a member's arithmetic in the first pass."""
-        factor = self.precision.prefill_factor / self.node.flops
-        return factor * prefill_flops(self.model, prompt_tokens)
+        """Return r + [β·L·2A·P + β'·L·4he·P²]/C, what a member adds to the pass that reads it."""
+        constant, linear, square = self._prefill
+        return constant + prompt_tokens * (linear + square * prompt_tokens)
 
     def decode_seconds(self, prompt_tokens: Number, output_tokens: Number) -> Number:
-        """A member's G−1 decode steps: β_q^d·F^d(P, G)/C + K_q·(G−1)·(P + G/2)/BW."""
-        factor = self.precision.decode_factor / self.node.flops
-        arithmetic = factor * decode_flops(self.model, prompt_tokens, output_tokens)
-        per_token = self._traffic_seconds(self.kv_bytes_per_token)
+        """A member's G−1 decode steps, (G−1)·(a + b·(P + G/2)): arithmetic and cache traffic."""
+        per_step, per_token = self._step
         context = prompt_tokens + output_tokens / 2.0
-        return arithmetic + per_token * (output_tokens - 1.0) * context
+        return (output_tokens - 1.0) * (per_step + per_token * context)
 
     def member_seconds(self, prompt_tokens: Number, output_tokens: Number) -> Number:
         """What one member adds to the batch's time at effective lengths P and G."""
@@ -68,11 +98,11 @@ class BatchCost:
         )
 
     def step_coefficients(self) -> tuple[float, float]:
-        """Return (a, b): a member's decode step at a context of c tokens adds a + b·c seconds."""
-        factor = self.precision.decode_factor / self.node.flops * self.model.layers
-        per_step = factor * 2.0 * self.model.linear_parameters_per_layer
-        per_token = factor * 4.0 * self.model.attention_width
-        return per_step, per_token + self._traffic_seconds(self.kv_bytes_per_token)
+        """Return (a, b): a member's decode step at a context of c tokens adds a + b·c seconds.
+
+        a = β·L·2A/C and b = β'·L·4he/C + K_q/BW.
+        """
+        return self._step
 
     def decode_steps_seconds(self, context_tokens: Number, num_steps: Number) -> Number:
         """What a member adds over its next k decode steps, its context growing by one in each.
@@ -83,7 +113,7 @@ class BatchCost:
             context_tokens: c, tokens of prompt and output so far, at least one of output.
             num_steps: k ≥ 0.
         """
-        per_step, per_token = self.step_coefficients()
+        per_step, per_token = self._step
         contexts = num_steps * context_tokens + num_steps * (num_steps - 1.0) / 2.0
         return num_steps * per_step + per_token * contexts
 

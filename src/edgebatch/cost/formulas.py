@@ -10,14 +10,23 @@ from edgebatch.problem.checks import FloatArray
 Number = TypeVar("Number", float, FloatArray)
 
 
+def linear_flops(model: Model) -> float:
+    """L·2·A, arithmetic of taking one token through all matrices, FLOP."""
+    return 2.0 * model.layers * model.linear_parameters_per_layer
+
+
+def attention_flops(model: Model) -> float:
+    """L·4·h·e, arithmetic of one token's attention to another, FLOP."""
+    return 4.0 * model.layers * model.attention_width
+
+
 def prefill_flops(model: Model, prompt_tokens: Number) -> Number:
     """F^p(P) = L·(2·A·P + 4·P²·h·e), arithmetic of reading a prompt of P tokens, FLOP.
 
     Multiply-adds count as two; norms, biases, embeddings and the output projection are ignored.
     """
-    linear = 2.0 * model.linear_parameters_per_layer * prompt_tokens
-    attention = 4.0 * model.attention_width * prompt_tokens * prompt_tokens
-    return model.layers * (linear + attention)
+    linear = linear_flops(model) * prompt_tokens
+    return linear + attention_flops(model) * prompt_tokens * prompt_tokens
 
 
 def decode_flops(model: Model, prompt_tokens: Number, output_tokens: Number) -> Number:
@@ -26,8 +35,8 @@ def decode_flops(model: Model, prompt_tokens: Number, output_tokens: Number) -> 
     The first of the G tokens comes out of the prefill; G/2 is the mean growth of the context.
     """
     context = prompt_tokens + output_tokens / 2.0
-    per_step = 2.0 * model.linear_parameters_per_layer + 4.0 * model.attention_width * context
-    return model.layers * (output_tokens - 1.0) * per_step
+    per_step = linear_flops(model) + attention_flops(model) * context
+    return (output_tokens - 1.0) * per_step
 
 
 def kv_bytes_per_token(model: Model, precision: Precision) -> float:

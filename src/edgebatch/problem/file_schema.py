@@ -63,6 +63,10 @@ class PrecisionSection(Section):
     prefill_factor: Positive
     decode_factor: Positive
     quality: Fraction
+    prefill_attention_factor: NotNegative = ABSENT
+    decode_attention_factor: NotNegative = ABSENT
+    step_overhead_seconds: NotNegative = ABSENT
+    request_overhead_seconds: NotNegative = ABSENT
 
 
 class RequestSection(Section):

@@ -88,9 +88,9 @@ def dump_problem(problem: Problem, file_format: FileFormat = FileFormat.JSON) ->
     if problem.in_flight is not None:
         raise InputError("in_flight", "has no place in a problem file")
     document = {
-        "node": _written(problem.node),
-        "model": _written(problem.model),
-        "precisions": [asdict(precision) for precision in problem.precisions],
+        "node": node_section(problem.node),
+        "model": model_section(problem.model),
+        "precisions": [precision_section(precision) for precision in problem.precisions],
         "batching": problem.batching.value,
         "requests": [asdict(request) for request in problem.requests],
     }
@@ -100,9 +100,26 @@ def dump_problem(problem: Problem, file_format: FileFormat = FileFormat.JSON) ->
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
-def _written(part: Node | Model) -> dict[str, Any]:
+def node_section(node: Node) -> dict[str, Any]:
+    """Return a node as a file says it, without its name."""
+    return _written(node, "name")
+
+
+def model_section(model: Model) -> dict[str, Any]:
+    """Return a model as a file says it, without its name."""
+    return _written(model, "name")
+
+
+def precision_section(precision: Precision) -> dict[str, Any]:
+    """Return a precision as a file says it."""
+    return _written(precision)
+
+
+def _written(part: Node | Model | Precision, *unwritten: str) -> dict[str, Any]:
     return {
-        key: value for key, value in asdict(part).items() if key != "name" and value is not None
+        key: value
+        for key, value in asdict(part).items()
+        if key not in unwritten and value is not None
     }
 
 

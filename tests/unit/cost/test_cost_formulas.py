@@ -108,6 +108,41 @@ def test_factors_scale_arithmetic_but_not_traffic() -> None:
     assert cost.step_seconds == pytest.approx(5.76)
 
 
+def test_attention_may_have_factors_of_its_own() -> None:
+    precision = W16.replace(
+        prefill_factor=1.5,
+        decode_factor=0.5,
+        prefill_attention_factor=3.0,
+        decode_attention_factor=0.0,
+    )
+    cost = BatchCost(Node(1e4, 1e3, memory_bandwidth=100.0), GATED, precision)
+    # of 2016 FLOP for 3 tokens, 4·9·8 = 288 are attention
+    assert cost.prefill_seconds(3.0) == pytest.approx((1.5 * 1728 + 3.0 * 288) / 1000)
+    # of 3008 FLOP for 4 steps, 4·4·8·(3 + 2.5) = 704 are; the cache is read all the same
+    assert cost.decode_seconds(3.0, 5.0) == pytest.approx(0.5 * 2304 / 1000 + 3.52)
+
+
+def test_factors_of_attention_are_those_of_the_rest_unless_given() -> None:
+    node = Node(1e4, 1e3, memory_bandwidth=100.0)
+    plain = W16.replace(prefill_factor=1.5, decode_factor=0.5)
+    spelt_out = plain.replace(prefill_attention_factor=1.5, decode_attention_factor=0.5)
+    by_default, given = (BatchCost(node, GATED, each) for each in (plain, spelt_out))
+    assert by_default.prefill_coefficients() == given.prefill_coefficients()
+    assert by_default.step_coefficients() == given.step_coefficients()
+
+
+def test_overheads_of_a_precision_are_paid_by_pass_and_by_request() -> None:
+    precision = W16.replace(step_overhead_seconds=0.5, request_overhead_seconds=2.0)
+    plain, slowed = (
+        BatchCost(Node(1e4, 1e3, step_overhead_seconds=0.25), GATED, each)
+        for each in (W16, precision)
+    )
+    assert slowed.step_seconds == 0.75  # 0.25 of the node's
+    assert slowed.fixed_seconds(4.0) == 3.0
+    assert slowed.prefill_seconds(3.0) == pytest.approx(plain.prefill_seconds(3.0) + 2.0)
+    assert slowed.decode_seconds(3.0, 5.0) == plain.decode_seconds(3.0, 5.0)
+
+
 @given(
     context=st.integers(1, 500),
     first_steps=st.integers(0, 50),

@@ -190,8 +190,13 @@ def scalar_latency_and_memory(
     longest_prompt = max(request.prompt_tokens for request in chosen)
     passes = max(request.output_tokens for request in chosen)
     latency = node.batch_overhead_seconds + passes * (
-        node.step_overhead_seconds + model.parameters * quantised.weight_bytes / bandwidth
+        node.step_overhead_seconds
+        + quantised.step_overhead_seconds
+        + model.parameters * quantised.weight_bytes / bandwidth
     )
+    apart = (quantised.prefill_attention_factor, quantised.decode_attention_factor)
+    prefill_attention = quantised.prefill_factor if apart[0] is None else apart[0]
+    decode_attention = quantised.decode_factor if apart[1] is None else apart[1]
     for request in chosen:
         prompt, output = request.prompt_tokens, request.output_tokens
         if problem.batching is not Batching.RAGGED:
@@ -199,12 +204,14 @@ def scalar_latency_and_memory(
         if problem.batching is Batching.PADDED:
             output = passes
         memory += cache * (prompt + output)
-        prefill = model.layers * (2 * linear * prompt + 4 * prompt**2 * heads_width)
-        latency += quantised.prefill_factor * prefill / node.flops
+        prefill = quantised.prefill_factor * 2 * linear * prompt
+        prefill += prefill_attention * 4 * prompt**2 * heads_width
+        latency += quantised.request_overhead_seconds + model.layers * prefill / node.flops
         for produced in range(1, output):
             context = prompt + produced
-            step = model.layers * (2 * linear + 4 * context * heads_width)
-            latency += quantised.decode_factor * step / node.flops + cache * context / bandwidth
+            step = quantised.decode_factor * 2 * linear
+            step += decode_attention * 4 * context * heads_width
+            latency += model.layers * step / node.flops + cache * context / bandwidth
     return latency, memory
 
 

@@ -154,6 +154,39 @@ def test_a_request_needs_only_id_lengths_and_deadline() -> None:
     assert problem.requests[0] == Request("a", 128, 256, 1.4)
 
 
+def test_a_precision_may_say_more_of_its_cost() -> None:
+    measured = {
+        "prefill_attention_factor": 1.5,
+        "decode_attention_factor": 0,
+        "step_overhead_seconds": 0.001,
+        "request_overhead_seconds": 0.002,
+    }
+    document = changed(["precisions", 0], COMPLETE["precisions"][0] | measured)
+    [precision] = parse_problem(json.dumps(document)).precisions
+    assert (precision.prefill_attention_factor, precision.decode_attention_factor) == (1.5, 0.0)
+    assert precision.step_overhead_seconds == 0.001
+    assert precision.request_overhead_seconds == 0.002
+    [plain] = parse_problem(json.dumps(COMPLETE)).precisions
+    assert (plain.prefill_attention_factor, plain.decode_attention_factor) == (None, None)
+    assert plain.step_overhead_seconds == plain.request_overhead_seconds == 0.0
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "prefill_attention_factor",
+        "decode_attention_factor",
+        "step_overhead_seconds",
+        "request_overhead_seconds",
+    ],
+)
+@pytest.mark.parametrize("value", [-1, None, "1", True])
+def test_what_a_precision_says_more_is_checked_too(key: str, value: object) -> None:
+    error = error_of(json.dumps(changed(["precisions", 0, key], value)))
+    assert error.path == f"precisions[0].{key}"
+    assert "a finite number of at least 0" in error.problem
+
+
 @given(problem=problems(), file_format=st.sampled_from(FileFormat))
 def test_writing_and_reading_gives_the_same_problem(
     problem: Problem, file_format: FileFormat

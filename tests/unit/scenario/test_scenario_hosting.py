@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edgebatch.cost import BatchCost
 from edgebatch.errors import CannotHostError, InputError
 from edgebatch.presets import device_preset, model_preset
 from edgebatch.problem import Batching
@@ -81,6 +82,21 @@ def test_a_model_that_contradicts_itself_is_refused(section: dict[str, Any], sai
 def test_precisions_by_name_come_before_those_spelt_out() -> None:
     built = build_precisions({"hosted": ["w8a16", "W4A16"], "custom": [CUSTOM]}, "BLOOM-3b")
     assert [precision.name for precision in built] == ["w8a16", "w4a16", "w16"]
+
+
+def test_a_precision_spelt_out_may_have_overheads_and_factors_of_attention() -> None:
+    more = {"decode_attention_factor": 2.5, "request_overhead_seconds": 0.5}
+    [built] = build_precisions({"custom": [{**CUSTOM, **more}]}, None)
+    assert (built.decode_attention_factor, built.request_overhead_seconds) == (2.5, 0.5)
+    assert built.prefill_attention_factor is None
+    # 1 token of 16 FLOP at 16 FLOP/s, and half a second a request
+    slowed = toy(
+        "precisions.custom=[{name='w16', weight_bytes=2.0, kv_bytes=2.0, prefill_factor=1.0, "
+        "decode_factor=1.0, quality=1.0, request_overhead_seconds=0.5}]"
+    )
+    hosting = slowed.hosting
+    cost = BatchCost(hosting.node, hosting.model, hosting.precisions[0])
+    assert cost.member_seconds(1.0, 1.0) == 1.5
 
 
 @pytest.mark.parametrize(

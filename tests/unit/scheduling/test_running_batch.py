@@ -29,7 +29,8 @@ def committed(members: list[tuple[int, int]]) -> list[Committed]:
 
 def cost_of(bandwidth: float | None, overhead: float) -> BatchCost:
     node = ONE_SECOND_A_TOKEN.replace(memory_bandwidth=bandwidth, step_overhead_seconds=overhead)
-    return BatchCost(node, TINY_MODEL, W16)
+    precision = W16 if overhead == 0.0 else W16.replace(request_overhead_seconds=overhead)
+    return BatchCost(node, TINY_MODEL, precision)
 
 
 def test_members_share_passes_until_the_shorter_one_ends() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from edgebatch.problem import Node
+from edgebatch.problem import Node, Precision
 from edgebatch.scheduling import ContinuousScheduler, Hosting, JoinRules, Outcome, Reason
 from edgebatch.simulation.continuous_driver import ContinuousSimulation
 from edgebatch.simulation.reality import Reality
@@ -18,6 +18,14 @@ from edgebatch.workload import Arrival
 from toy_runs import TINY_MODEL, W16, ListedWorkload, records
 
 WEIGHT_BYTES, CACHE_BYTES = 12.0, 4.0
+MEASURED = W16.replace(
+    prefill_factor=1.3,
+    decode_factor=0.7,
+    prefill_attention_factor=2.9,
+    decode_attention_factor=0.3,
+    step_overhead_seconds=0.0071,
+    request_overhead_seconds=0.093,
+)
 
 
 @dataclass
@@ -41,6 +49,7 @@ class TokenByToken:
     """
 
     node: Node
+    precision: Precision
     rules: JoinRules
     queue_limit: int | None
     factor: float
@@ -69,15 +78,21 @@ class TokenByToken:
     def pass_seconds(self) -> float:
         bandwidth = self.node.memory_bandwidth
         reading = 0.0 if bandwidth is None else WEIGHT_BYTES / bandwidth
-        return self.node.step_overhead_seconds + reading
+        overheads = self.node.step_overhead_seconds + self.precision.step_overhead_seconds
+        return overheads + reading
 
     def prefill_seconds(self, arrival: Arrival) -> float:
-        return (12.0 * arrival.prompt_tokens + 4.0 * arrival.prompt_tokens**2) / self.node.flops
+        prompt, factor = arrival.prompt_tokens, self.precision.prefill_factor
+        apart = self.precision.prefill_attention_factor
+        work = 12.0 * factor * prompt + 4.0 * (factor if apart is None else apart) * prompt**2
+        return self.precision.request_overhead_seconds + work / self.node.flops
 
     def decode_seconds(self, context: int) -> float:
         bandwidth = self.node.memory_bandwidth
         reading = 0.0 if bandwidth is None else CACHE_BYTES * context / bandwidth
-        return (12.0 + 4.0 * context) / self.node.flops + reading
+        factor, apart = self.precision.decode_factor, self.precision.decode_attention_factor
+        work = 12.0 * factor + 4.0 * (factor if apart is None else apart) * context
+        return work / self.node.flops + reading
 
     def alone_seconds(self, arrival: Arrival) -> float:
         contexts = range(arrival.prompt_tokens + 1, arrival.prompt_tokens + arrival.output_tokens)
@@ -196,6 +211,7 @@ def drawn_arrivals(seed: int, count: int, rate: float, shorter: bool) -> list[Ar
     radio_seconds=st.sampled_from((0.0, 0.3)),
     overhead=st.sampled_from((0.0, 0.0137)),
     factor=st.sampled_from((1.0, 1.21, 0.83)),
+    precision=st.sampled_from((W16, MEASURED)),
 )
 def test_every_request_meets_the_same_fate_at_the_same_time(
     seed: int,
@@ -211,6 +227,7 @@ def test_every_request_meets_the_same_fate_at_the_same_time(
     radio_seconds: float,
     overhead: float,
     factor: float,
+    precision: Precision,
 ) -> None:
     arrivals = drawn_arrivals(seed, count, rate, shorter)
     node = Node(
@@ -224,12 +241,12 @@ def test_every_request_meets_the_same_fate_at_the_same_time(
     )
     rules = JoinRules(order, batch_cap, expire)
     scheduler = ContinuousScheduler(
-        Hosting(node, TINY_MODEL, (W16,)), rules, queue_limit=queue_limit
+        Hosting(node, TINY_MODEL, (precision,)), rules, queue_limit=queue_limit
     )
     log = ContinuousSimulation(
         scheduler, ListedWorkload(tuple(arrivals)), Reality(time_factor=factor)
     ).run()
-    reference = TokenByToken(node, rules, queue_limit, factor)
+    reference = TokenByToken(node, precision, rules, queue_limit, factor)
     # rounding would decide between different lengths that take equally long
     durations = {
         each[2:4]: round(reference.alone_seconds(each), 9) for each in arrivals if order == "sjf"

@@ -25,13 +25,15 @@ class Costs(NamedTuple):
     """The cost model as plain numbers.
 
     Attributes:
-        prompt_linear, prompt_square: prefill takes linear·P + square·P² seconds.
+        prompt_constant, prompt_linear, prompt_square: a prefill takes constant + linear·P +
+            square·P² seconds.
         step_constant, step_per_token: a decode step takes constant + per_token·context seconds.
         pass_seconds: time of a forward pass without members.
         batch_seconds: fixed time of a batch.
         token_budget: tokens that the cache can hold.
     """
 
+    prompt_constant: float
     prompt_linear: float
     prompt_square: float
     step_constant: float
@@ -93,7 +95,8 @@ class Knapsack(NamedTuple):
 @compiled
 def prefill_seconds(costs: Costs, prompt: float) -> float:
     """Return the prefill time of one member."""
-    return costs.prompt_linear * prompt + costs.prompt_square * prompt * prompt
+    linear = costs.prompt_linear * prompt
+    return costs.prompt_constant + linear + costs.prompt_square * prompt * prompt
 
 
 @compiled

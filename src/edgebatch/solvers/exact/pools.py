@@ -99,11 +99,11 @@ def make_pool(problem: Problem, cost: BatchCost) -> Pool:
 
 def _costs(problem: Problem, cost: BatchCost) -> Costs:
     hosted = hosted_bytes(problem.node, problem.model, problem.precisions)
-    one, two = cost.prefill_seconds(1.0), cost.prefill_seconds(2.0)
-    square = (two - 2.0 * one) / 2.0
+    constant, linear, square = cost.prefill_coefficients()
     per_step, per_token = cost.step_coefficients()
     return Costs(
-        prompt_linear=one - square,
+        prompt_constant=constant,
+        prompt_linear=linear,
         prompt_square=square,
         step_constant=per_step,
         step_per_token=per_token,

@@ -1,0 +1,198 @@
+"""Measuring an engine with a model on this machine, from its first start to a finished profile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from edgebatch.calibration.fit import Fit, fit_published, fit_samples
+from edgebatch.calibration.observation import (
+    Alone,
+    Together,
+    observe_alone,
+    observe_together,
+)
+from edgebatch.calibration.plan import Effort
+from edgebatch.calibration.profile import Profile
+from edgebatch.calibration.profile_parts import (
+    bare_node,
+    fit_figures,
+    profile_of,
+    with_qualities,
+)
+from edgebatch.calibration.quality import PrecisionQuality, QualityKind, measure_quality, windows_of
+from edgebatch.calibration.scorers import open_scorers, sixteen_bit_variant, window_tokens
+from edgebatch.calibration.subject import EngineMaker, Subject
+from edgebatch.local_models import LocalModel
+from edgebatch.problem import Precision
+
+_KV_BYTES: Mapping[str, float] = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "u8": 1.25}
+"""Of a cached value; scales and zero points of 8-bit caches included."""
+_MOST_WEIGHT = 9
+"""Repetitions beyond so many make a median hardly better than the model is."""
+_MEMORY_SHARE, _TIMES_SHARE, _QUALITY_SHARE = 0.1, 0.65, 0.25
+
+
+class Phase(StrEnum):
+    """What is being measured."""
+
+    MEMORY = "memory"
+    TIMES = "times"
+    QUALITY = "quality"
+
+
+OnProgress = Callable[[Phase, float], None]
+"""Told which share of a phase has been done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is wanted of a calibration.
+
+    Attributes:
+        budget_seconds: for measuring; loading the model comes on top.
+        held_out: batches in each precision that the fit does not see.
+        decode_passes: of each trial that it does see.
+        quality: what ``min_quality`` shall refer to.
+        seed: of all that is drawn.
+    """
+
+    budget_seconds: float = 300.0
+    held_out: int = 24
+    decode_passes: int = 16
+    quality: QualityKind = QualityKind.PERPLEXITY_RATIO
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A profile and all that it rests on.
+
+    Attributes:
+        profile: what there is to keep.
+        fit: the cost model, fitted to ``together.times.fitted``.
+        published: the published form, fitted to the same.
+        alone: the engine with each precision by itself.
+        together: the engine with all of them.
+        qualities: of each precision; empty if they could not be measured.
+    """
+
+    profile: Profile
+    fit: Fit
+    published: Fit
+    alone: Alone
+    together: Together
+    qualities: tuple[PrecisionQuality, ...]
+
+
+async def calibrate(
+    local: LocalModel,
+    precisions: tuple[str, ...],
+    make_engine: EngineMaker,
+    text: str,
+    wish: Wish,
+    *,
+    on_progress: OnProgress,
+) -> Calibration:
+    """Measure memory, times and quality, fit the cost model and return it all.
+
+    Args:
+        local: the model.
+        precisions: names of the variants to measure.
+        make_engine: makes the engine, not started, with precisions by name.
+        text: real text that the model has not been trained on.
+        wish: how much to measure.
+        on_progress: told how far it is.
+
+    Raises:
+        EngineError: the engine failed.
+        InputError: the model cannot be loaded, or the text is too short.
+        MissingExtraError: a library that is needed is not installed.
+    """
+    subject = _subject(local, precisions, make_engine, text)
+    alone = await observe_alone(
+        subject,
+        _MEMORY_SHARE * wish.budget_seconds,
+        seed=wish.seed,
+        on_share=lambda share: on_progress(Phase.MEMORY, share),
+    )
+    together = await observe_together(
+        subject,
+        Effort(_TIMES_SHARE * wish.budget_seconds, wish.decode_passes, wish.held_out),
+        alone.paces,
+        seed=wish.seed,
+        on_share=lambda share: on_progress(Phase.TIMES, share),
+    )
+    qualities = await _qualities(local, precisions, together, wish, on_progress)
+    return _finished(subject, alone, together, qualities, wish)
+
+
+def _subject(
+    local: LocalModel, precisions: tuple[str, ...], make_engine: EngineMaker, text: str
+) -> Subject:
+    return Subject(
+        make_engine,
+        local.model,
+        tuple(Precision(name, local.bytes_per_parameter(name)) for name in precisions),
+        text,
+        local.max_context_tokens,
+        2 * window_tokens(local),
+    )
+
+
+async def _qualities(
+    local: LocalModel,
+    precisions: tuple[str, ...],
+    together: Together,
+    wish: Wish,
+    on_progress: OnProgress,
+) -> tuple[PrecisionQuality, ...]:
+    reference = sixteen_bit_variant(local)
+    if reference is None:
+        return ()
+    windows = windows_of(together.text, window_tokens(local), seed=wish.seed)
+    names = (reference, *(name for name in precisions if name != reference))
+    began = time.monotonic()
+    budget = _QUALITY_SHARE * wish.budget_seconds
+    async with open_scorers(local, names, together.info) as scorers:
+        measured = await measure_quality(
+            scorers,
+            reference,
+            windows,
+            budget_seconds=budget,
+            on_progress=lambda done, total: on_progress(
+                Phase.QUALITY, max(done / total, min(1.0, (time.monotonic() - began) / budget))
+            ),
+        )
+    on_progress(Phase.QUALITY, 1.0)
+    by_name = {quality.precision: quality for quality in measured}
+    return tuple(by_name[name] for name in precisions)
+
+
+def _finished(
+    subject: Subject,
+    alone: Alone,
+    together: Together,
+    qualities: tuple[PrecisionQuality, ...],
+    wish: Wish,
+) -> Calibration:
+    kv_bytes = _KV_BYTES.get(together.info.settings.get("kv_cache_precision", "f16"), 2.0)
+    precisions = with_qualities(
+        [each.replace(kv_bytes=kv_bytes) for each in subject.precisions], qualities, wish.quality
+    )
+    node = bare_node(subject.model, precisions, alone, together)
+    samples = together.times.fitted
+    weights = [min(sample.repetitions, _MOST_WEIGHT) ** 0.5 for sample in samples]
+    fit = fit_samples(samples, node, subject.model, precisions, weights)
+    published = fit_published(samples, node, subject.model, precisions, weights)
+    profile = profile_of(
+        fit,
+        fit_figures(fit, published, together.times),
+        alone,
+        together,
+        qualities,
+        wish.quality,
+    )
+    return Calibration(profile, fit, published, alone, together, qualities)

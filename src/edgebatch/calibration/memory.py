@@ -1,0 +1,166 @@
+"""Memory that an engine really takes, beside what the cost model says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgebatch.calibration.bench import Bench
+from edgebatch.calibration.plan import Limits, Pace
+from edgebatch.calibration.profile_schema import MemoryFigures
+from edgebatch.calibration.trials import Lengths
+from edgebatch.cost import kv_bytes_per_token, weight_bytes
+from edgebatch.problem import Model, Precision
+
+_PROMPT_TOKENS = 448
+_AT_ONCE = 4
+_MOST_TOKENS = 32_768
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """How the engine's memory grew while its cache was filled.
+
+    Attributes:
+        tokens: that came into the cache.
+        grown_bytes: by how much the engine held more then.
+        at_once: whether all of the prompts were read together.
+    """
+
+    tokens: int
+    grown_bytes: int
+    at_once: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionMemory:
+    """Memory of an engine that hosts one precision alone.
+
+    Attributes:
+        precision: its name.
+        loaded_bytes: once the model had been loaded and had answered something.
+        filled: with caches filled.
+    """
+
+    precision: str
+    loaded_bytes: int
+    filled: tuple[Filled, ...]
+
+
+async def measured_memory(
+    bench: Bench,
+    precision: str,
+    loaded_bytes: int,
+    limits: Limits,
+    pace: Pace,
+    budget_seconds: float,
+) -> PrecisionMemory:
+    """Fill the cache as far as there is room and time, a few prompts at a time, then all at once.
+
+    The first shows what the cache takes: it begins with a few prompts that do not count, as they
+    also take the memory in which a step computes. The second shows what reading many prompts
+    together takes besides.
+
+    Args:
+        bench: with an engine that hosts only this precision.
+        precision: its name.
+        loaded_bytes: what the engine holds with an empty cache.
+        limits: of the engine.
+        pace: roughly how fast it is.
+        budget_seconds: for all of it together.
+
+    Raises:
+        EngineError: the engine failed.
+    """
+    members = _members(limits, pace, budget_seconds / 2.5)
+    few = min(_AT_ONCE, len(members))
+    first_tokens, first_bytes = await bench.fill(precision, members[:few], few)
+    slow_tokens, slow_bytes = await bench.fill(precision, members, few)
+    once_tokens, once_bytes = await bench.fill(precision, members, len(members))
+    filled = []
+    if first_bytes is not None and slow_bytes is not None and slow_tokens > first_tokens:
+        grown = max(0, slow_bytes - first_bytes)
+        filled.append(Filled(slow_tokens - first_tokens, grown, at_once=False))
+    if once_bytes is not None:
+        filled.append(Filled(once_tokens, max(0, once_bytes - loaded_bytes), at_once=True))
+    return PrecisionMemory(precision, loaded_bytes, tuple(filled))
+
+
+def _members(limits: Limits, pace: Pace, budget_seconds: float) -> tuple[Lengths, ...]:
+    """Return as many requests as there is room and time for, whose answers outlast the filling."""
+    room = min(limits.cache_tokens or _MOST_TOKENS, _MOST_TOKENS)
+    prompt = max(1, min(_PROMPT_TOKENS, limits.max_context_tokens // 2))
+    answer = min(prompt, limits.max_context_tokens - prompt)
+    each_seconds = prompt * pace.prompt_token_seconds + pace.pass_seconds
+    number = min(
+        room // (prompt + answer),
+        int(budget_seconds / each_seconds),
+        limits.max_running or room,
+        # nobody may end before the last have joined, some passes after the group before them
+        _AT_ONCE * answer // 4,
+    )
+    return (Lengths(prompt, answer),) * max(1, number)
+
+
+def runtime_bytes(alone: Sequence[PrecisionMemory], together_bytes: int) -> float:
+    """Return what the engine holds besides weights, as far as precisions share it.
+
+    n engines with one precision each hold it n times, one with all of them once: the difference
+    over n − 1. With a single precision it cannot be told from the weights, and is taken as 0.
+    """
+    if len(alone) < 2:
+        return 0.0
+    separately = sum(each.loaded_bytes for each in alone)
+    return max(0.0, (separately - together_bytes) / (len(alone) - 1))
+
+
+def memory_figures(
+    alone: Sequence[PrecisionMemory],
+    together_bytes: int,
+    model: Model,
+    precisions: Sequence[Precision],
+) -> list[MemoryFigures]:
+    """Return predicted beside measured: weights, and caches filled slowly and at once."""
+    runtime = runtime_bytes(alone, together_bytes)
+    by_name = {precision.name: precision for precision in precisions}
+    state = "weights" if runtime > 0.0 else "weights and engine"
+    figures = []
+    for each in alone:
+        precision = by_name[each.precision]
+        weights = weight_bytes(model, precision)
+        loaded = max(0.0, each.loaded_bytes - runtime)
+        figures.append(_figure(precision, state, weights, loaded))
+        figures.extend(
+            _figure(
+                precision,
+                f"{filled.tokens} tokens {'read at once' if filled.at_once else 'in the cache'}",
+                filled.tokens * kv_bytes_per_token(model, precision),
+                filled.grown_bytes,
+            )
+            for filled in each.filled
+        )
+    return figures
+
+
+def working_bytes(
+    alone: Sequence[PrecisionMemory], model: Model, precisions: Sequence[Precision]
+) -> float:
+    """Return the most that filling caches took beyond what the cost model says that caches take."""
+    by_name = {precision.name: precision for precision in precisions}
+    return max(
+        (
+            filled.grown_bytes - filled.tokens * kv_bytes_per_token(model, by_name[each.precision])
+            for each in alone
+            for filled in each.filled
+        ),
+        default=0.0,
+    )
+
+
+def _figure(precision: Precision, state: str, predicted: float, measured: float) -> MemoryFigures:
+    return MemoryFigures(
+        precision=precision.name,
+        state=state,
+        predicted_bytes=float(predicted),
+        measured_bytes=float(measured),
+    )

@@ -1,0 +1,179 @@
+"""Which trials to run in the time there is."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from edgebatch.calibration.trials import Lengths, Trial, level_trial
+
+_PROMPTS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+_LARGEST_SIZE = 32
+_LATER = Lengths(64, 2)
+
+# real-looking lengths: half of the prompts lie between 50 and 220 tokens, half of the answers
+# between 20 and 70, and both have long tails; like those of chats, scaled to small models
+_MEDIAN_PROMPT, _PROMPT_SPREAD = 105.0, 1.1
+_MEDIAN_OUTPUT, _OUTPUT_SPREAD = 37.0, 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an engine can take.
+
+    Attributes:
+        max_context_tokens: most tokens of prompt and answer of one request.
+        max_running: most requests at once; None for any number.
+        cache_tokens: most tokens of all requests together; None for any number.
+    """
+
+    max_context_tokens: int
+    max_running: int | None = None
+    cache_tokens: int | None = None
+
+    def allow(self, trial: Trial) -> bool:
+        """Return whether the engine can run a trial without turning anyone away."""
+        longest = max(sum(lengths) for lengths in (*trial.members, *trial.joiners))
+        return (
+            longest <= self.max_context_tokens
+            and (self.max_running is None or trial.size <= self.max_running)
+            and (self.cache_tokens is None or trial.cached_tokens <= self.cache_tokens)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Roughly how fast the slowest precision is: enough to plan by.
+
+    Attributes:
+        prompt_token_seconds: of a token that is read.
+        pass_seconds: of a pass with one member.
+        member_seconds: of each further member of a pass.
+    """
+
+    prompt_token_seconds: float
+    pass_seconds: float
+    member_seconds: float
+
+    def seconds(self, trial: Trial) -> float:
+        """Return about how long a trial takes."""
+        each = self.pass_seconds + (trial.size - 1) * self.member_seconds
+        return self.prompt_token_seconds * trial.prompt_tokens + trial.passes * each
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much to measure.
+
+    Attributes:
+        budget_seconds: for all trials together.
+        decode_passes: of each trial on the grid.
+        held_out: batches kept from the fit, in each precision.
+        joining: whether to measure requests that join a running batch.
+    """
+
+    budget_seconds: float
+    decode_passes: int = 16
+    held_out: int = 16
+    joining: bool = True
+
+
+def planned_trials(
+    precisions: Sequence[str], limits: Limits, pace: Pace, effort: Effort, *, seed: int
+) -> list[Trial]:
+    """Return one round: each trial of the grid and each held-out batch once in every precision.
+
+    The costliest are left out until a round takes half the budget, so that it can be repeated.
+
+    Returns:
+        Trials in an order drawn from the seed, held-out ones among them.
+    """
+    grid = _cheapest(_grid(limits, effort), pace, effort.budget_seconds / 3.0 / len(precisions))
+    held_out = _held_out(limits, pace, effort, len(precisions), seed)
+    trials = [
+        Trial(precision, shape.members, shape.joiners, shape.held_out)
+        for shape in (*grid, *held_out)
+        for precision in precisions
+    ]
+    random.Random(seed).shuffle(trials)
+    return trials
+
+
+def pilot_trials(precision: str, limits: Limits) -> tuple[Trial, Trial, Trial]:
+    """Return trials that show the pace: alone and short, alone and longer, and several together."""
+    output = 8
+    longer = max(16, min(256, limits.max_context_tokens - output))
+    size = min(8, limits.max_running or 8)
+    return (
+        level_trial(precision, 1, 16, output),
+        level_trial(precision, 1, longer, output),
+        level_trial(precision, size, 16, output),
+    )
+
+
+def _grid(limits: Limits, effort: Effort) -> list[Trial]:
+    output = effort.decode_passes + 1
+    largest = min(_LARGEST_SIZE, limits.max_running or _LARGEST_SIZE)
+    sizes = [2**k for k in range(largest.bit_length()) if 2**k <= largest]
+    shapes = [
+        level_trial("", size, prompt, output)
+        for prompt in _PROMPTS
+        for size in sizes
+        # every second length is enough for batches; alone, all of them show the P² term
+        if size == 1 or _PROMPTS.index(prompt) % 2
+    ]
+    if effort.joining:
+        shapes += [
+            Trial("", (Lengths(48, 8),) * size, (Lengths(prompt, 2),) * joiners)
+            for size in (2, 8)
+            for joiners, prompt in ((1, 32), (1, 256), (4, 96))
+        ]
+    return [shape for shape in shapes if limits.allow(shape)]
+
+
+def _cheapest(shapes: Iterable[Trial], pace: Pace, budget_seconds: float) -> list[Trial]:
+    kept: list[Trial] = []
+    total = 0.0
+    for shape in sorted(shapes, key=pace.seconds):
+        total += pace.seconds(shape)
+        if kept and total > budget_seconds:
+            break
+        kept.append(shape)
+    return kept
+
+
+def _held_out(
+    limits: Limits, pace: Pace, effort: Effort, num_precisions: int, seed: int
+) -> list[Trial]:
+    """Draw ragged batches of sizes and lengths off the grid, as long as there is time for."""
+    numbers = random.Random(f"held-out {seed}")
+    left_seconds = effort.budget_seconds / 6.0 / num_precisions
+    sizes = _off_grid_sizes(limits)
+    drawn: list[Trial] = []
+    for number in range(effort.held_out):
+        fair_share = left_seconds / (effort.held_out - number)
+        for scale in (1.0, 0.5, 0.25, 0.12, 0.06):
+            members = (
+                _drawn_lengths(numbers, limits, scale) for _ in range(sizes[number % len(sizes)])
+            )
+            trial = Trial("", tuple(members), held_out=True)
+            if limits.allow(trial) and pace.seconds(trial) <= fair_share:
+                break
+        if limits.allow(trial) and pace.seconds(trial) <= left_seconds:
+            drawn.append(trial)
+            left_seconds -= pace.seconds(trial)
+    return drawn
+
+
+def _off_grid_sizes(limits: Limits) -> list[int]:
+    largest = min(_LARGEST_SIZE, limits.max_running or _LARGEST_SIZE)
+    return [size for size in (1, 3, 5, 7, 11, 14, 21, 27) if size <= largest]
+
+
+def _drawn_lengths(numbers: random.Random, limits: Limits, scale: float) -> Lengths:
+    prompt = scale * _MEDIAN_PROMPT * math.exp(_PROMPT_SPREAD * numbers.gauss(0.0, 1.0))
+    output = scale * _MEDIAN_OUTPUT * math.exp(_OUTPUT_SPREAD * numbers.gauss(0.0, 1.0))
+    longest = limits.max_context_tokens // 2
+    return Lengths(min(max(4, round(prompt)), longest), min(max(4, round(output)), longest))

@@ -1,0 +1,144 @@
+"""What was observed, in the terms of a profile."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+
+from edgebatch import __version__
+from edgebatch.calibration.figures import sample_figures, verdict
+from edgebatch.calibration.fit import Fit
+from edgebatch.calibration.machine import memory_bytes, this_machine
+from edgebatch.calibration.memory import memory_figures, working_bytes
+from edgebatch.calibration.observation import Alone, Together
+from edgebatch.calibration.profile import Profile
+from edgebatch.calibration.profile_schema import FitFigures, Measure, QualityFigures, Source
+from edgebatch.calibration.quality import PrecisionQuality, QualityKind
+from edgebatch.calibration.times import Times
+from edgebatch.cost import kv_bytes_per_token, weight_bytes
+from edgebatch.problem import Model, Node, Precision
+
+_ANY_FLOPS = 1e12
+"""Replaced by what is fitted."""
+_BUSY = 0.1
+"""Measurements of the same batch differ by more than this only where other things run."""
+
+
+def with_qualities(
+    precisions: Sequence[Precision], qualities: Sequence[PrecisionQuality], kind: QualityKind
+) -> tuple[Precision, ...]:
+    """Return the precisions with the measured qualities; without any, all are taken to be 1."""
+    measured = {each.precision: each.quality(kind) for each in qualities}
+    return tuple(
+        precision.replace(quality=measured.get(precision.name, 1.0)) for precision in precisions
+    )
+
+
+def bare_node(
+    model: Model, precisions: Sequence[Precision], alone: Alone, together: Together
+) -> Node:
+    """Return this machine as a node of unknown speed.
+
+    Its reserve is what the engine takes besides weights and caches, at its most. Its memory is what
+    weights, reserve and the engine's caches take, or all that the machine has if that is less.
+    """
+    weights = sum(weight_bytes(model, precision) for precision in precisions)
+    loaded = together.loaded_bytes
+    reserve = 0.0
+    if loaded is not None:
+        working = working_bytes(alone.memory, model, precisions)
+        reserve = max(0.0, loaded - weights) + max(0.0, working)
+    per_token = max(kv_bytes_per_token(model, precision) for precision in precisions)
+    usable = float(memory_bytes())
+    if together.capacity_tokens is not None:
+        usable = min(usable, weights + reserve + together.capacity_tokens * per_token)
+    return Node(memory_bytes=usable, flops=_ANY_FLOPS, reserved_bytes=reserve)
+
+
+def fit_figures(fit: Fit, published: Fit, times: Times) -> FitFigures:
+    """Return the errors of both forms, on held-out batches where there are any."""
+    judged = times.held_out or times.fitted
+    return FitFigures(
+        in_sample=fit.errors(times.fitted),
+        held_out=fit.errors(times.held_out) if times.held_out else None,
+        published=published.errors(judged),
+        noise_floor=times.noise_floor,
+    )
+
+
+def profile_of(
+    fit: Fit,
+    figures: FitFigures,
+    alone: Alone,
+    together: Together,
+    qualities: Sequence[PrecisionQuality],
+    kind: QualityKind,
+) -> Profile:
+    """Return the profile of what was observed and fitted."""
+    source = _source(fit.model, together)
+    loaded = together.loaded_bytes
+    measure: Measure = "assumed"
+    if qualities:
+        measure = "agreement" if kind is QualityKind.AGREEMENT else "perplexity-ratio"
+    return Profile(
+        source=source,
+        node=fit.node.replace(name=source.machine.processor),
+        model=fit.model,
+        precisions=fit.precisions,
+        quality_measure=measure,
+        fit=figures,
+        verdict=_verdict(figures),
+        quality=tuple(map(_quality_figures, qualities)),
+        memory=()
+        if loaded is None
+        else tuple(memory_figures(alone.memory, loaded, fit.model, fit.precisions)),
+        samples=sample_figures((*together.times.fitted, *together.times.held_out)),
+    )
+
+
+def _verdict(figures: FitFigures) -> str:
+    text = verdict(figures)
+    noise = figures.noise_floor
+    if noise is not None and noise.median > _BUSY:
+        text += (
+            " The machine was busy with other things, or its clock changes: "
+            "measure again when it is idle."
+        )
+    return text
+
+
+def _source(model: Model, together: Together) -> Source:
+    info = together.info
+    limits = {
+        "max_context_tokens": together.limits.max_context_tokens,
+        "max_running": info.max_running,
+    }
+    return Source(
+        engine=info.engine,
+        engine_version=info.version,
+        model=model.name or info.model,
+        machine=this_machine(),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        edgebatch_version=__version__,
+        settings={
+            **info.settings,
+            **{name: str(limit) for name, limit in limits.items() if limit is not None},
+        },
+    )
+
+
+def _quality_figures(quality: PrecisionQuality) -> QualityFigures:
+    return QualityFigures(
+        precision=quality.precision,
+        tokens=quality.num_tokens,
+        perplexity=quality.perplexity.value,
+        perplexity_error=quality.perplexity.standard_error,
+        ratio=min(1.0, quality.perplexity_ratio.value),
+        ratio_error=quality.perplexity_ratio.standard_error,
+        # rounding may leave a divergence of nothing a hair below 0
+        divergence=max(0.0, quality.divergence.value),
+        divergence_error=quality.divergence.standard_error,
+        agreement=quality.agreement.value,
+        agreement_error=quality.agreement.standard_error,
+        separable=quality.separable,
+    )

@@ -1,0 +1,187 @@
+"""What a precision does to the model's predictions, with the error of each figure.
+
+All precisions read the same windows of the same text, so differences are paired, token by token,
+and far more exact than the perplexities that they are differences of. Tokens of a window depend on
+one another; windows hardly do. All standard errors therefore come from means of windows.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from edgebatch.problem.checks import FloatArray
+
+LEAST_WINDOWS = 4
+"""Below so many windows, a standard error is a guess."""
+SEPARABLE_ERRORS = 2.0
+"""A difference of fewer standard errors is not told from none."""
+
+
+class QualityKind(StrEnum):
+    """The measure in [0, 1] that ``min_quality`` is held against."""
+
+    PERPLEXITY_RATIO = "perplexity-ratio"
+    """min(1, PPL_16bit / PPL_q)."""
+    AGREEMENT = "agreement"
+    """Share of positions at which the likeliest next token is that of 16 bits."""
+
+
+class Scorer(Protocol):
+    """One precision of a model, asked for what it expects next."""
+
+    async def log_probabilities(self, tokens: Sequence[int]) -> FloatArray:
+        """Return natural logarithms, shape (len(tokens) − 1, vocabulary).
+
+        Row k belongs to the token after ``tokens[: k + 1]``.
+
+        Raises:
+            EngineError: the model cannot be run.
+        """
+        ...
+
+
+class Estimate(NamedTuple):
+    """A measured figure and its standard error."""
+
+    value: float
+    standard_error: float
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionQuality:
+    """How one precision's predictions differ from those of the 16-bit variant.
+
+    Attributes:
+        precision: its name.
+        reference: name of the variant that it is compared with.
+        num_tokens: tokens that were predicted.
+        perplexity: of the text, in this precision.
+        perplexity_ratio: PPL_16bit / PPL_q, from paired differences; above 1 it is the better one.
+        divergence: mean Kullback–Leibler divergence from the 16-bit distribution, nats a token.
+        agreement: share of tokens whose likeliest candidate is that of 16 bits.
+    """
+
+    precision: str
+    reference: str
+    num_tokens: int
+    perplexity: Estimate
+    perplexity_ratio: Estimate
+    divergence: Estimate
+    agreement: Estimate
+
+    @property
+    def separable(self) -> bool:
+        """Whether the perplexity differs from that of 16 bits by more than its errors."""
+        ratio = self.perplexity_ratio
+        return abs(ratio.value - 1.0) > SEPARABLE_ERRORS * ratio.standard_error
+
+    def quality(self, kind: QualityKind) -> float:
+        """Q_q in [0, 1] by the measure asked for."""
+        if kind is QualityKind.AGREEMENT:
+            return self.agreement.value
+        return min(1.0, self.perplexity_ratio.value)
+
+
+class _Window(NamedTuple):
+    """Means over the tokens of one window in one precision."""
+
+    loss: float
+    divergence: float
+    agreement: float
+
+
+def windows_of(tokens: Sequence[int], window_tokens: int, *, seed: int) -> list[tuple[int, ...]]:
+    """Cut a text into whole windows that do not overlap, in an order drawn from the seed."""
+    starts = list(range(0, len(tokens) - window_tokens + 1, window_tokens))
+    random.Random(seed).shuffle(starts)
+    return [tuple(tokens[start : start + window_tokens]) for start in starts]
+
+
+async def measure_quality(
+    scorers: Mapping[str, Scorer],
+    reference: str,
+    windows: Sequence[Sequence[int]],
+    *,
+    budget_seconds: float = math.inf,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> list[PrecisionQuality]:
+    """Return the quality of each precision, on as many of the windows as there is time for.
+
+    Args:
+        scorers: the precisions, the reference among them.
+        reference: name of the 16-bit variant.
+        windows: token ids, all windows of the same length of at least 2.
+        budget_seconds: after this, no further window is begun, once there are
+            :data:`LEAST_WINDOWS`.
+        on_progress: told how many windows are done, and of how many.
+
+    Raises:
+        EngineError: a scorer cannot be run.
+        ValueError: fewer than two windows were given, of which no error can be had.
+    """
+    if len(windows) < 2:
+        raise ValueError(f"needs at least two windows, got {len(windows)}")
+    began = time.monotonic()
+    scores: dict[str, list[_Window]] = {name: [] for name in scorers}
+    for number, window in enumerate(windows):
+        if number >= LEAST_WINDOWS and time.monotonic() - began > budget_seconds:
+            break
+        expected = await scorers[reference].log_probabilities(window)
+        for name, scorer in scorers.items():
+            same = name == reference
+            found = expected if same else await scorer.log_probabilities(window)
+            scores[name].append(_score(window, expected, found))
+        on_progress(number + 1, len(windows))
+    tokens_each = len(windows[0]) - 1
+    return [
+        _quality(name, reference, tokens_each, scores[name], scores[reference]) for name in scorers
+    ]
+
+
+def _score(window: Sequence[int], expected: FloatArray, found: FloatArray) -> _Window:
+    following = np.asarray(window[1:])
+    losses = -found[np.arange(len(following)), following]
+    divergence = np.sum(np.exp(expected) * (expected - found), axis=1)
+    same = np.argmax(expected, axis=1) == np.argmax(found, axis=1)
+    return _Window(float(losses.mean()), float(divergence.mean()), float(same.mean()))
+
+
+def _quality(
+    name: str,
+    reference: str,
+    tokens_each: int,
+    scores: Sequence[_Window],
+    reference_scores: Sequence[_Window],
+) -> PrecisionQuality:
+    loss = _mean([score.loss for score in scores])
+    gain = _mean(
+        [ours.loss - theirs.loss for ours, theirs in zip(reference_scores, scores, strict=True)]
+    )
+    return PrecisionQuality(
+        precision=name,
+        reference=reference,
+        num_tokens=tokens_each * len(scores),
+        perplexity=_exponential(loss),
+        perplexity_ratio=_exponential(gain),
+        divergence=_mean([score.divergence for score in scores]),
+        agreement=_mean([score.agreement for score in scores]),
+    )
+
+
+def _mean(values: Sequence[float]) -> Estimate:
+    deviation = float(np.std(values, ddof=1))
+    return Estimate(float(np.mean(values)), deviation / math.sqrt(len(values)))
+
+
+def _exponential(estimate: Estimate) -> Estimate:
+    """Carry an error through exp, to first order."""
+    value = math.exp(estimate.value)
+    return Estimate(value, value * estimate.standard_error)
