@@ -1,0 +1,214 @@
+"""An engine whose model runs in a child process.
+
+The child (:mod:`edgebatch.engines.worker`) does one step after another without asking; what it
+reports is queued here until it is asked for. A child that dies takes its requests with it and
+nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+from edgebatch.engines.base import Engine, EngineInfo, GenerationRequest, Prompt, Report
+from edgebatch.engines.process import ChildProcess
+from edgebatch.engines.stepping import Answer, Cancel, Question, Setup
+from edgebatch.errors import EdgebatchError, EngineError, InputError, UnknownNameError
+
+
+class ChildEngine(Engine):
+    """Speaks to one worker process.
+
+    Args:
+        factory: makes the :class:`~edgebatch.engines.stepping.StepEngine` in the child, as
+            ``package.module:function``.
+        settings: the factory's keyword arguments; they travel as pickles.
+        name: what error messages call the engine.
+        start_timeout_seconds: how long loading may take.
+        step_timeout_seconds: how long requests may run without a report before the child counts
+            as hung; also how long an answer of :meth:`encode` and :meth:`decode` may take.
+        environment: variables to set in the child.
+    """
+
+    def __init__(
+        self,
+        factory: str,
+        settings: Mapping[str, object],
+        *,
+        name: str,
+        start_timeout_seconds: float = 600.0,
+        step_timeout_seconds: float = 30.0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self._setup = Setup(factory, settings)
+        self._start_timeout_seconds = start_timeout_seconds
+        self._step_timeout_seconds = step_timeout_seconds
+        self._environment = environment
+        self._process: ChildProcess | None = None
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self._precisions: tuple[str, ...] = ()
+        self._reports: asyncio.Queue[Report | EdgebatchError] = asyncio.Queue()
+        self._failure: EdgebatchError | None = None
+        self._questions: dict[int, asyncio.Future[tuple[int, ...] | str]] = {}
+        self._question_numbers = itertools.count()
+        self._running: set[int] = set()
+        self._owed: set[int] = set()  # submitted, and their end has not come from the child
+        self._is_heard = False
+
+    async def start(self) -> EngineInfo:
+        """Start the child, let it load the model, and return what it says of itself."""
+        if self._process is not None:
+            raise EngineError(f"{self.name} has been started already")
+        began_seconds = time.monotonic()
+        self._reports = asyncio.Queue()
+        self._failure = None
+        process = ChildProcess(
+            "edgebatch.engines.worker", name=self.name, environment=self._environment
+        )
+        self._process = process
+        try:
+            await process.start()
+            process.send(self._setup)
+            info = cast("EngineInfo", await process.receive(self._start_timeout_seconds))
+        except BaseException:
+            await self.stop()
+            raise
+        self._precisions = info.precisions
+        self._tasks = (
+            asyncio.create_task(self._listen(process)),
+            asyncio.create_task(self._watch(process)),
+        )
+        return replace(info, start_seconds=time.monotonic() - began_seconds)
+
+    async def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        """Return the prompt's token ids; waits for the step that is being done."""
+        return cast("tuple[int, ...]", await self._ask(prompt))
+
+    async def decode(self, tokens: Sequence[int]) -> str:
+        """Return the text of token ids; waits for the step that is being done."""
+        return cast("str", await self._ask(tuple(tokens)))
+
+    def submit(self, request: GenerationRequest) -> None:
+        """Let a request join at the next step."""
+        process = self._started()
+        if request.precision not in self._precisions:
+            raise UnknownNameError("precision", request.precision, self._precisions)
+        if request.number in self._running:
+            raise InputError("number", f"a request {request.number} is running already")
+        self._running.add(request.number)
+        self._owed.add(request.number)
+        process.send(request)
+
+    def cancel(self, number: int) -> None:
+        """Call a request off."""
+        if number in self._owed:
+            self._started().send(Cancel(number))
+
+    @property
+    def running(self) -> frozenset[int]:
+        """Numbers of the requests whose end has not been reported."""
+        return frozenset(self._running)
+
+    async def report(self) -> Report:
+        """Wait for the next step, or for a request that ended without one."""
+        if self._failure is not None and self._reports.empty():
+            raise self._failure
+        report = await self._reports.get()
+        if isinstance(report, EdgebatchError):
+            raise report
+        self._running.difference_update(gain.number for gain in report.progress if gain.finish)
+        return report
+
+    async def memory_bytes(self) -> int | None:
+        """Return the resident memory of the child."""
+        return None if self._process is None else self._process.memory_bytes()
+
+    async def stop(self) -> None:
+        """End the child."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for task in self._tasks:
+            task.cancel()
+        await process.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = ()
+        self._fail(EngineError(f"{self.name} has been stopped"))
+
+    def _started(self) -> ChildProcess:
+        if self._process is None:
+            raise EngineError(f"{self.name} is not running")
+        return self._process
+
+    async def _ask(self, content: Prompt | tuple[int, ...]) -> tuple[int, ...] | str:
+        process = self._started()
+        if self._failure is not None:
+            raise self._failure
+        number = next(self._question_numbers)
+        answer: asyncio.Future[tuple[int, ...] | str]
+        answer = asyncio.get_running_loop().create_future()
+        self._questions[number] = answer
+        process.send(Question(number, content))
+        try:
+            async with asyncio.timeout(self._step_timeout_seconds):
+                return await answer
+        except TimeoutError:
+            raise EngineError(
+                f"{self.name} has not answered for {self._step_timeout_seconds:g} s"
+            ) from None
+        finally:
+            del self._questions[number]
+
+    async def _listen(self, process: ChildProcess) -> None:
+        """Sort what comes from the child until it dies."""
+        while True:
+            try:
+                message = await process.receive()
+            except EdgebatchError as error:
+                self._fail(error)
+                return
+            self._is_heard = True
+            if isinstance(message, Answer):
+                self._answer(message)
+            else:
+                report = cast("Report", message)
+                self._owed.difference_update(gain.number for gain in report.progress if gain.finish)
+                self._reports.put_nowait(report)
+
+    async def _watch(self, process: ChildProcess) -> None:
+        """Kill a child that has requests to run and reports nothing."""
+        # quiet ticks are counted, not time: a loop that was blocked has not listened meanwhile
+        tick_seconds = self._step_timeout_seconds / 20
+        num_quiet = 0
+        while num_quiet < 20:
+            await asyncio.sleep(tick_seconds)
+            num_quiet = num_quiet + 1 if self._owed and not self._is_heard else 0
+            self._is_heard = False
+        process.kill(
+            f"{self.name} hangs: no step has ended for {self._step_timeout_seconds:g} s "
+            f"though {len(self._owed)} requests run"
+        )
+
+    def _answer(self, answer: Answer) -> None:
+        waiting = self._questions.get(answer.number)
+        if waiting is None or waiting.done():
+            return
+        if isinstance(answer.content, Exception):
+            waiting.set_exception(answer.content)
+        else:
+            waiting.set_result(answer.content)
+
+    def _fail(self, error: EdgebatchError) -> None:
+        """Let everyone who waits know that nothing more will come."""
+        self._failure = self._failure or error
+        self._running.clear()
+        self._owed.clear()
+        self._reports.put_nowait(self._failure)
+        for waiting in self._questions.values():
+            if not waiting.done():
+                waiting.set_exception(self._failure)

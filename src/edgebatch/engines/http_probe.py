@@ -1,0 +1,113 @@
+"""Finding out what a server with OpenAI's API is and what it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from edgebatch.engines.http_dialect import Dialect, LlamaCppDialect, OllamaDialect, VllmDialect
+from edgebatch.engines.http_server import HttpServer, ServerAddress, call
+from edgebatch.errors import EngineError, InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    import httpx
+
+_POLL_SECONDS = 0.1
+
+
+async def find_out(
+    client: httpx.AsyncClient,
+    address: ServerAddress,
+    where: str,
+    loading_seconds: float,
+    unlisted_model: bool = False,
+) -> HttpServer:
+    """Ask a server what it is and what it serves, waiting while it loads its model.
+
+    Args:
+        client: to ask with.
+        address: whom to ask.
+        where: name of the precision, for error messages.
+        loading_seconds: how long it may say that it is not ready yet.
+        unlisted_model: whether the model's name need not be among those that it lists.
+
+    Raises:
+        EngineError: it cannot be reached, refuses or does not become ready.
+        InputError: the model is not served there.
+    """
+    await _wait_until_ready(client, address, loading_seconds)
+    status, listed, said = await call(client, address, "GET", "/v1/models")
+    if status in (401, 403):
+        raise EngineError(f"{address.url} refuses the API key ({status}): {said}")
+    cards = _cards(listed) if status == 200 else []
+    card = _chosen(cards, address, where, unlisted_model)
+    model = str(card.get("id", address.model))
+    version = await _json_object(client, address, "/version")
+    if "max_model_len" in card and "version" in version:
+        length = _number(card["max_model_len"])
+        return HttpServer(address, VllmDialect(), str(version["version"]), model, length)
+    props = await _json_object(client, address, "/props")
+    if "total_slots" in props:
+        return HttpServer(
+            address,
+            LlamaCppDialect(),
+            str(props.get("build_info", "")),
+            model,
+            _number(props.get("default_generation_settings", {}).get("n_ctx")),
+            _number(props["total_slots"]),
+            str(props.get("model_ftype", "")),
+        )
+    ollama = await _json_object(client, address, "/api/version")
+    if "version" in ollama:
+        return HttpServer(address, OllamaDialect(), str(ollama["version"]), model)
+    return HttpServer(
+        address,
+        Dialect(),
+        str(version.get("version", "")),
+        model,
+        _number(card.get("max_model_len")),
+    )
+
+
+async def _wait_until_ready(
+    client: httpx.AsyncClient, address: ServerAddress, loading_seconds: float
+) -> None:
+    end = time.monotonic() + loading_seconds
+    while (await call(client, address, "GET", "/health"))[0] == 503:
+        if time.monotonic() > end:
+            raise EngineError(f"{address.url} is not ready after {loading_seconds:g} s")
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _cards(listed: object) -> list[dict[str, Any]]:
+    data = listed.get("data") if isinstance(listed, dict) else None
+    return [card for card in data or [] if isinstance(card, dict) and "id" in card]
+
+
+def _chosen(
+    cards: list[dict[str, Any]], address: ServerAddress, where: str, unlisted: bool
+) -> dict[str, Any]:
+    names = [str(card["id"]) for card in cards]
+    if not address.model:
+        if len(cards) == 1:
+            return cards[0]
+        many = f"it serves {', '.join(names)}" if cards else "it does not list what it serves"
+        raise InputError(where, f"say the name of the model at {address.url}; {many}")
+    for card in cards:
+        if address.model in (card["id"], *(card.get("aliases") or ())):
+            return card
+    if cards and not unlisted:
+        raise UnknownNameError(f"{where}: model at {address.url}", address.model, names)
+    return {}
+
+
+async def _json_object(
+    client: httpx.AsyncClient, address: ServerAddress, path: str
+) -> dict[str, Any]:
+    status, answer, _ = await call(client, address, "GET", path)
+    return answer if status == 200 and isinstance(answer, dict) else {}
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None

@@ -1,0 +1,154 @@
+"""One server with OpenAI's API: short calls to it, and its tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from edgebatch.engines.base import Prompt
+from edgebatch.engines.http_dialect import Dialect, Fault, plain_prompt
+from edgebatch.errors import EngineError, InputError
+
+if TYPE_CHECKING:
+    import httpx
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """Where one precision of a model is served.
+
+    Attributes:
+        url: such as ``http://127.0.0.1:8000``, with or without ``/v1`` at the end.
+        model: the name under which it is served; may be empty if the server has only one.
+        api_key: sent as a bearer token; empty for none.
+    """
+
+    url: str
+    model: str = ""
+    api_key: str = field(default="", repr=False)
+
+    @property
+    def root(self) -> str:
+        """The URL without ``/v1``."""
+        return self.url.rstrip("/").removesuffix("/v1").rstrip("/")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes with every call."""
+        return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpServer:
+    """A server that has been asked what it is.
+
+    Attributes:
+        address: where it is.
+        dialect: how it is spoken to.
+        version: of the server; empty if it does not tell.
+        model: the served name.
+        max_context_tokens: most tokens of prompt and answer; None if it does not tell.
+        slots: how many requests it runs at once; None if it does not tell.
+        weights: type of the weights as the server calls it; empty if it does not tell.
+    """
+
+    address: ServerAddress
+    dialect: Dialect
+    version: str
+    model: str
+    max_context_tokens: int | None = None
+    slots: int | None = None
+    weights: str = ""
+
+    async def encode(self, client: httpx.AsyncClient, prompt: Prompt) -> tuple[int, ...]:
+        """Return the prompt's token ids.
+
+        Raises:
+            EngineError: it has no tokenizer to ask, or does not answer.
+        """
+        if prompt.tokens is not None:
+            return prompt.tokens
+        body: dict[str, object]
+        if self.dialect.name == "llama.cpp":
+            text = plain_prompt(prompt)
+            if prompt.messages is not None:
+                messages = {"messages": list(prompt.messages)}
+                text = (await self._post(client, "/apply-template", messages))["prompt"]
+            body = {"content": text, "add_special": True, "parse_special": True}
+        elif self.dialect.name == "vllm":
+            if prompt.messages is not None:
+                body = {"model": self.model, "messages": list(prompt.messages)}
+            else:
+                body = {"model": self.model, "prompt": plain_prompt(prompt)}
+        else:
+            raise self._no_tokenizer()
+        return tuple((await self._post(client, "/tokenize", body))["tokens"])
+
+    async def decode(self, client: httpx.AsyncClient, tokens: Sequence[int]) -> str:
+        """Return the text of token ids.
+
+        Raises:
+            EngineError: it has no tokenizer to ask, or does not answer.
+        """
+        if self.dialect.name not in ("llama.cpp", "vllm"):
+            raise self._no_tokenizer()
+        key = "content" if self.dialect.name == "llama.cpp" else "prompt"
+        body = {"model": self.model, "tokens": list(tokens)}
+        return str((await self._post(client, "/detokenize", body))[key])
+
+    def _no_tokenizer(self) -> EngineError:
+        return EngineError(
+            f"{self.address.url} has no tokenizer to ask: only llama.cpp's and vLLM's servers have"
+        )
+
+    async def _post(
+        self, client: httpx.AsyncClient, path: str, body: Mapping[str, object]
+    ) -> dict[str, Any]:
+        status, answer, said = await call(client, self.address, "POST", path, body)
+        if status != 200 or not isinstance(answer, dict):
+            raise EngineError(f"{self.address.root}{path} answered {status}: {said}")
+        return answer
+
+
+async def call(
+    client: httpx.AsyncClient,
+    address: ServerAddress,
+    method: str,
+    path: str,
+    body: Mapping[str, object] | None = None,
+) -> tuple[int, Any, str]:
+    """Return status, JSON (None if it is none) and the error text of a short call.
+
+    Raises:
+        EngineError: the server cannot be reached.
+        InputError: its address is no URL.
+    """
+    import httpx
+
+    url = address.root + path
+    try:
+        response = await client.request(method, url, json=body, headers=address.headers)
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise InputError(address.url, f"is not a URL: {error}") from error
+    except httpx.HTTPError as error:
+        raise unreachable(address, error) from error
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    return response.status_code, answer, fault_text(response.content)
+
+
+def unreachable(address: ServerAddress, error: Exception) -> EngineError:
+    """Return the error that says that nobody answers."""
+    return EngineError(f"no answer from {address.url}: {error or type(error).__name__}")
+
+
+def fault_text(content: bytes) -> str:
+    """Return what an answer with an error status says."""
+    try:
+        text = Fault.model_validate_json(content).text
+    except ValueError:
+        text = ""
+    return (text or content.decode(errors="replace")).strip()[:500]

@@ -1,0 +1,288 @@
+"""Any server with OpenAI's API as an engine, one server or served name for each precision."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from edgebatch.engines.base import (
+    Engine,
+    EngineInfo,
+    Finish,
+    GenerationRequest,
+    Progress,
+    Prompt,
+    Report,
+)
+from edgebatch.engines.http_probe import find_out
+from edgebatch.engines.http_server import HttpServer, ServerAddress
+from edgebatch.engines.http_stream import Answer
+from edgebatch.errors import EngineError, InputError, MissingExtraError
+from edgebatch.registry import lookup
+
+if TYPE_CHECKING:
+    import httpx
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+_PASSES = 3
+"""Passes of the event loop that it takes until what has arrived on other sockets is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAISettings:
+    """How servers are treated.
+
+    Attributes:
+        connect_seconds: longest wait for a connection.
+        call_seconds: longest wait for short answers, such as the list of models.
+        loading_seconds: how long a server may say at the start that it is not ready yet.
+        silence_timeout_seconds: how long nothing may come although requests run.
+        cache_prompts: whether what was computed for earlier prompts may be reused, which makes
+            later ones look cheaper than they are; heeded by llama.cpp and vLLM.
+        unlisted_model: whether a model's name is used although the server does not list it;
+            ``transformers serve`` lists others than it serves.
+    """
+
+    connect_seconds: Seconds = 5.0
+    call_seconds: Seconds = 30.0
+    loading_seconds: Seconds = 60.0
+    silence_timeout_seconds: Seconds = 60.0
+    cache_prompts: bool = False
+    unlisted_model: bool = False
+
+
+class OpenAIEngine(Engine):
+    """An engine behind HTTP.
+
+    Args:
+        servers: where each precision is served; several may be the same server.
+        settings: how they are treated.
+
+    Raises:
+        InputError: there is no server.
+    """
+
+    def __init__(
+        self, servers: Mapping[str, ServerAddress], settings: OpenAISettings | None = None
+    ) -> None:
+        if not servers:
+            raise InputError("servers", "must have at least one precision")
+        self._addresses = dict(servers)
+        self._settings = settings or OpenAISettings()
+        self._servers: dict[str, HttpServer] = {}
+        self._client: httpx.AsyncClient | None = None
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._running: set[int] = set()
+        self._gained: dict[int, Progress] = {}
+        self._news = asyncio.Event()
+        self._heard_seconds = 0.0
+        self._failure: EngineError | None = None
+
+    async def start(self) -> EngineInfo:
+        """Ask every server what it is.
+
+        Raises:
+            EngineError: one cannot be reached, refuses or does not become ready.
+            MissingExtraError: httpx is not installed.
+            InputError: one does not serve the model.
+        """
+        started = time.monotonic()
+        self._client = _client(self._settings)
+        loading, unlisted = self._settings.loading_seconds, self._settings.unlisted_model
+        try:
+            for precision, address in self._addresses.items():
+                found = await find_out(self._client, address, precision, loading, unlisted)
+                self._servers[precision] = found
+        except BaseException:
+            await self.stop()
+            raise
+        return self._info(time.monotonic() - started)
+
+    def server(self, precision: str) -> HttpServer:
+        """Return what a started engine knows of a precision's server.
+
+        Raises:
+            InputError: the precision is not hosted.
+        """
+        return lookup(self._servers, precision, "precision")
+
+    async def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        """Return the prompt's token ids, as the first server reads it.
+
+        Raises:
+            EngineError: it has no tokenizer to ask, or does not answer.
+        """
+        client, server = self._started()
+        return await server.encode(client, prompt)
+
+    async def decode(self, tokens: Sequence[int]) -> str:
+        """Return the text of token ids, as the first server writes it.
+
+        Raises:
+            EngineError: it has no tokenizer to ask, or does not answer.
+        """
+        client, server = self._started()
+        return await server.decode(client, tokens)
+
+    def submit(self, request: GenerationRequest) -> None:
+        """Send a request off; does not wait for it.
+
+        Raises:
+            InputError: the precision is not hosted, or the number runs already.
+            EngineError: the engine has not been started.
+        """
+        client, _ = self._started()
+        server = self.server(request.precision)
+        if request.number in self._running:
+            raise InputError("number", f"request {request.number} runs already")
+        if not self._running:
+            self._heard_seconds = time.monotonic()
+        self._running.add(request.number)
+        answer = Answer(client, server, request, self._settings.cache_prompts)
+        task = asyncio.create_task(self._follow(answer))
+        self._tasks[request.number] = task
+        self._news.set()
+
+    def cancel(self, number: int) -> None:
+        """Call a request off, which closes its connection."""
+        task = self._tasks.get(number)
+        if task is None:
+            return
+        self._gain(Progress(number, 0, finish=Finish.CANCELLED), task)
+        task.cancel()
+
+    @property
+    def running(self) -> frozenset[int]:
+        """Numbers of the requests whose end has not been reported."""
+        return frozenset(self._running)
+
+    async def report(self) -> Report:
+        """Wait for events and return all that arrived together.
+
+        Raises:
+            EngineError: a server cannot be reached any more, or all are silent.
+        """
+        while self._failure is None and not self._gained:
+            self._news.clear()
+            try:
+                async with asyncio.timeout(self._patience_seconds()):
+                    await self._news.wait()
+            except TimeoutError:
+                self.fail(self._silence())
+        for _ in range(_PASSES):
+            await asyncio.sleep(0)
+        if self._failure is not None:
+            raise self._failure
+        progress = tuple(self._gained.values())
+        self._gained.clear()
+        self._running -= {each.number for each in progress if each.finish is not None}
+        return Report(time.monotonic(), progress)
+
+    def fail(self, error: EngineError) -> None:
+        """Let this and every later report raise ``error``, unless one does so already."""
+        self._failure = self._failure or error
+        self._news.set()
+
+    async def memory_bytes(self) -> int | None:
+        """Return None: a server does not tell."""
+        return None
+
+    async def stop(self) -> None:
+        """Close all connections; may be called at any time, and twice."""
+        tasks = [*self._tasks.values(), *self._closing]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
+        self._running.clear()
+        self._gained.clear()
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def _follow(self, answer: Answer) -> None:
+        task = asyncio.current_task()
+        try:
+            async for progress in answer.progress():
+                self._gain(progress, task)
+        except EngineError as error:
+            self.fail(error)
+
+    def _gain(self, progress: Progress, task: asyncio.Task[None] | None) -> None:
+        if task is None or self._tasks.get(progress.number) is not task:  # called off
+            return
+        self._heard_seconds = time.monotonic()
+        earlier = self._gained.get(progress.number)
+        self._gained[progress.number] = _joined(earlier, progress) if earlier else progress
+        if progress.finish is not None:
+            del self._tasks[progress.number]
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        self._news.set()
+
+    def _patience_seconds(self) -> float | None:
+        if not self._running:
+            return None
+        silent = time.monotonic() - self._heard_seconds
+        return max(0.0, self._settings.silence_timeout_seconds - silent)
+
+    def _silence(self) -> EngineError:
+        where = ", ".join(sorted({address.url for address in self._addresses.values()}))
+        seconds = self._settings.silence_timeout_seconds
+        return EngineError(f"{where}: nothing for {seconds:g} s; running: {len(self._running)}")
+
+    def _started(self) -> tuple[httpx.AsyncClient, HttpServer]:
+        if self._client is None or self._client.is_closed or not self._servers:
+            raise EngineError("the engine is not started")
+        return self._client, next(iter(self._servers.values()))
+
+    def _info(self, seconds: float) -> EngineInfo:
+        servers = self._servers.values()
+        contexts = [each.max_context_tokens for each in servers]
+        slots = [each.slots for each in servers]
+        settings = {"cache_prompts": str(self._settings.cache_prompts).lower()}
+        for precision, each in self._servers.items():
+            settings[f"server {precision}"] = f"{each.dialect.name} at {each.address.url}"
+            if each.weights:
+                settings[f"weights {precision}"] = each.weights
+        return EngineInfo(
+            engine="openai",
+            version=", ".join(sorted({each.version for each in servers if each.version})),
+            model=", ".join(dict.fromkeys(each.model for each in servers)),
+            precisions=tuple(self._servers),
+            max_context_tokens=min((size for size in contexts if size), default=None),
+            max_running=min((each for each in slots if each), default=None),
+            settings=settings,
+            start_seconds=seconds,
+        )
+
+
+def _joined(first: Progress, second: Progress) -> Progress:
+    return Progress(
+        first.number,
+        first.num_tokens + second.num_tokens,
+        first.text + second.text,
+        first.tokens + second.tokens,
+        second.finish,
+        second.error,
+    )
+
+
+def _client(settings: OpenAISettings) -> httpx.AsyncClient:
+    if find_spec("httpx") is None or find_spec("httpx_sse") is None:
+        raise MissingExtraError("an engine behind HTTP", "serve")
+    import httpx
+
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(settings.call_seconds, connect=settings.connect_seconds, pool=None),
+        # the scheduler decides how many run at once; servers drop idle connections after 5 s
+        limits=httpx.Limits(keepalive_expiry=2.0),
+        trust_env=False,
+    )
