@@ -16,12 +16,16 @@ import typer
 
 from edgebatch import __version__
 from edgebatch.cli import (
+    calibrate,
     compare,
     convert,
     devices,
+    fidelity,
     generate,
     models,
+    plan,
     precisions,
+    report,
     reproduce,
     run,
     scenario,
@@ -58,17 +62,21 @@ def _register(name: str, command: Callable[..., None], examples: str) -> None:
 
 _register("compare", compare.command, compare.EXAMPLES)
 _register("simulate", simulate.command, simulate.EXAMPLES)
-_register("run", run.command, run.EXAMPLES)
-_register("serve", serve.command, serve.EXAMPLES)
-_register("generate", generate.command, generate.EXAMPLES)
-_register("reproduce", reproduce.command, reproduce.EXAMPLES)
+_register("plan", plan.command, plan.EXAMPLES)
 _register("sweep", sweep.command, sweep.EXAMPLES)
+_register("report", report.command, report.EXAMPLES)
+_register("serve", serve.command, serve.EXAMPLES)
+_register("run", run.command, run.EXAMPLES)
+_register("generate", generate.command, generate.EXAMPLES)
+_register("calibrate", calibrate.command, calibrate.EXAMPLES)
+_register("convert", convert.command, convert.EXAMPLES)
+_register("reproduce", reproduce.command, reproduce.EXAMPLES)
+_register("fidelity", fidelity.command, fidelity.EXAMPLES)
 _register("scenario", scenario.command, scenario.EXAMPLES)
 _register("solve", solve.command, solve.EXAMPLES)
 _register("models", models.command, models.EXAMPLES)
 _register("devices", devices.command, devices.EXAMPLES)
 _register("precisions", precisions.command, precisions.EXAMPLES)
-_register("convert", convert.command, convert.EXAMPLES)
 _register("trace", trace.command, trace.EXAMPLES)
 
 

@@ -10,10 +10,9 @@ from typing import Any
 import joblib
 
 from edgebatch import __version__
-from edgebatch.comparison.capacity import estimated_capacity
 from edgebatch.comparison.tune import tuned
 from edgebatch.errors import InputError
-from edgebatch.scenario import Policy, Scenario
+from edgebatch.scenario import Policy, Scenario, estimated_capacity
 from edgebatch.simulation import summarise
 
 

@@ -1,0 +1,1 @@
+"""Studies of many runs: sweeps over settings, policies and seeds, and what a node can sustain."""

@@ -1,0 +1,68 @@
+"""What a document depends on, as one hash: its keys, and the content of the files it names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgebatch.errors import InputError
+
+_PATH_KEYS = ("trace", "lengths")
+"""Keys of a workload that hold a path; so does ``path`` in the table of a distribution."""
+
+
+def canonical_hash(document: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a document as JSON with sorted keys and no spaces, as hex digits."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def file_digests(documents: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the SHA-256 of every file that scenario documents name, by path in sorted order.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    paths: set[str] = set()
+
+    def note(path: str) -> str:
+        paths.add(path)
+        return path
+
+    for document in documents:
+        _with_paths(document, note)
+    return {path: _digest(path) for path in sorted(paths)}
+
+
+def with_digests(document: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
+    """Return a copy of a scenario document with the digests of files in place of their paths."""
+    return _with_paths(document, lambda path: f"sha256:{digests[path]}")
+
+
+def with_absolute_paths(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a scenario document that means the same files from any folder."""
+    return _with_paths(document, lambda path: str(Path(path).resolve()))
+
+
+def _with_paths(document: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    workload = document.get("workload")
+    if not isinstance(workload, dict):
+        return dict(document)
+    changed = dict(workload)
+    for key, value in workload.items():
+        if key in _PATH_KEYS and isinstance(value, str):
+            changed[key] = change(value)
+        elif isinstance(value, dict) and isinstance(value.get("path"), str):
+            changed[key] = {**value, "path": change(value["path"])}
+    return {**document, "workload": changed}
+
+
+def _digest(path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(path, f"cannot be read: {error.strerror}") from error
