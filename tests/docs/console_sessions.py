@@ -4,8 +4,10 @@ A fenced block marked ``console`` is a session. Lines that begin with ``$ `` are
 lines up to the next command are what it shows, its errors last; where nothing is shown anything
 goes, and ``...`` stands for any text. A block with a title, such as ``toml title="node.toml"``, is
 a file that the sessions of the document find in their folder. A comment
-``<!-- needs: FILE -->`` above a session names a public trace, or a folder of public tables, without
-which it cannot be run.
+``<!-- needs: FILE -->`` above a session names a public trace, a folder of public tables, or a
+program, without which it cannot be run. ``<!-- gateway: edgebatch serve … -->`` above that says what
+must be running at 127.0.0.1:8080; it is started at another port, which is put in the place of this
+one, also in the document's files.
 """
 
 from __future__ import annotations
@@ -14,19 +16,23 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PUBLIC_DATA = REPOSITORY.parent / "shared" / "data"
 """Where public traces and tables, too large for the repository, are looked for."""
 
 _BLOCK = re.compile(
-    r'(?:^<!-- needs: (?P<needs>\S+) -->\n)?^```(?P<kind>\w+)(?: title="(?P<title>[^"]+)")?\n'
+    r"(?:^<!-- gateway: (?P<gateway>.+) -->\n)?(?:^<!-- needs: (?P<needs>\S+) -->\n)?"
+    r'^```(?P<kind>\w+)(?: title="(?P<title>[^"]+)")?\n'
     r"(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+_SHOWN_ADDRESS = "127.0.0.1:8080"
 _INHERITED = ("HOME", "PATH", "TMPDIR", "LANG", "LC_ALL")
 """What of the environment sessions see: nothing that could change how wide or coloured they are."""
 
@@ -51,18 +57,20 @@ class Session:
 
     Attributes:
         start, end: where its body lies in the document's text.
-        needs: name of the trace that it needs, if any.
+        needs: name of the trace or program that it needs, if any.
+        gateway: command of the gateway that it needs, if any.
         exchanges: its commands in order.
     """
 
     start: int
     end: int
     needs: str | None
+    gateway: str | None
     exchanges: tuple[Exchange, ...]
 
     def missing(self) -> bool:
         """Return whether the session needs a trace that is not here."""
-        return self.needs is not None and find_trace(self.needs) is None
+        return self.needs is not None and not (find_trace(self.needs) or which(self.needs))
 
 
 def documents() -> list[Path]:
@@ -78,7 +86,13 @@ def titled_blocks(text: str) -> dict[str, str]:
 def sessions(text: str) -> list[Session]:
     """Return the console sessions of a document in order."""
     return [
-        Session(match.start("body"), match.end("body"), match["needs"], _exchanges(match["body"]))
+        Session(
+            match.start("body"),
+            match.end("body"),
+            match["needs"],
+            match["gateway"],
+            _exchanges(match["body"]),
+        )
         for match in _BLOCK.finditer(text)
         if match["kind"] == "console"
     ]
@@ -112,6 +126,38 @@ def environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     here = str(Path(sys.executable).parent)
     return {**kept, "PATH": os.pathsep.join((here, kept.get("PATH", ""))), "PYTHONUTF8": "1"}
+
+
+@contextmanager
+def running(
+    session: Session, folder: Path, text: str
+) -> Iterator[Callable[[str], tuple[str, int]]]:
+    """Yield what runs a command of a session; its gateway, if it needs one, runs meanwhile."""
+    if session.gateway is None:
+        yield lambda command: run(command, folder)
+        return
+    process = subprocess.Popen(
+        [*session.gateway.split(), "--port", "0"],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+    )
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[-1].removeprefix("http://")
+        for name, body in titled_blocks(text).items():
+            (folder / name).write_text(body.replace(_SHOWN_ADDRESS, address), encoding="utf-8")
+
+        def run_there(command: str) -> tuple[str, int]:
+            output, status = run(command.replace(_SHOWN_ADDRESS, address), folder)
+            return output.replace(address, _SHOWN_ADDRESS), status
+
+        yield run_there
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
 
 
 def run(command: str, folder: Path) -> tuple[str, int]:

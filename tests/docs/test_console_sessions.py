@@ -11,8 +11,8 @@ from console_sessions import (
     documents,
     matches,
     prepare,
-    run,
     runnable,
+    running,
     sessions,
 )
 
@@ -28,12 +28,13 @@ def test_sessions_show_what_the_document_says(document: Path, tmp_path: Path) ->
     text = document.read_text(encoding="utf-8")
     prepare(tmp_path, text)
     for session in runnable(text):
-        for exchange in session.exchanges:
-            output, status = run(exchange.command, tmp_path)
-            assert status == exchange.expected_status, (exchange.command, output)
-            if not matches(exchange.shown, output):
-                # as an assertion of equality pytest shows the difference
-                assert output == exchange.shown, exchange.command
+        with running(session, tmp_path, text) as run_there:
+            for exchange in session.exchanges:
+                output, status = run_there(exchange.command)
+                assert status == exchange.expected_status, (exchange.command, output)
+                if not matches(exchange.shown, output):
+                    # as an assertion of equality pytest shows the difference
+                    assert output == exchange.shown, exchange.command
 
 
 def test_sessions_that_need_a_trace_are_only_left_out_where_it_is_missing() -> None:

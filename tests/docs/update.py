@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,8 +23,8 @@ from console_sessions import (
     environment,
     matches,
     prepare,
-    run,
     runnable,
+    running,
 )
 from scenario_keys import refreshed
 
@@ -48,10 +49,11 @@ def _update(document: Path) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder, text)
-        bodies = [
-            (session, "".join(_session(each, folder) for each in session.exchanges))
-            for session in runnable(text)
-        ]
+        bodies = []
+        for session in runnable(text):
+            with running(session, folder, text) as run_there:
+                shown = [_session(each, run_there) for each in session.exchanges]
+            bodies.append((session, "".join(shown)))
         for left_behind, picture in PICTURES.items():
             if document.name == "README.md" and (folder / left_behind).exists():
                 shutil.copy(folder / left_behind, REPOSITORY / "docs" / "assets" / picture)
@@ -60,8 +62,8 @@ def _update(document: Path) -> None:
     document.write_text(text, encoding="utf-8")
 
 
-def _session(exchange: Exchange, folder: Path) -> str:
-    output, _ = run(exchange.command, folder)
+def _session(exchange: Exchange, run_there: Callable[[str], tuple[str, int]]) -> str:
+    output, _ = run_there(exchange.command)
     shown = _shown(exchange, output)
     if exchange.shown.endswith("\n\n"):  # the blank line before the next command
         shown = shown.rstrip("\n") + "\n\n"
