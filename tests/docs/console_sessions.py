@@ -5,9 +5,9 @@ lines up to the next command are what it shows, its errors last; where nothing i
 goes, and ``...`` stands for any text. A block with a title, such as ``toml title="node.toml"``, is
 a file that the sessions of the document find in their folder. A comment
 ``<!-- needs: FILE -->`` above a session names a public trace, a folder of public tables, or a
-program, without which it cannot be run. ``<!-- gateway: edgebatch serve … -->`` above that says what
-must be running at 127.0.0.1:8080; it is started at another port, which is put in the place of this
-one, also in the document's files.
+program, without which it cannot be run. ``<!-- gateway: edgebatch serve … -->`` above that says
+what must be running at 127.0.0.1:8080; it is started at another port, which is put in the place of
+this one, also in the document's files.
 """
 
 from __future__ import annotations
@@ -71,6 +71,10 @@ class Session:
     def missing(self) -> bool:
         """Return whether the session needs a trace that is not here."""
         return self.needs is not None and not (find_trace(self.needs) or which(self.needs))
+
+
+Runner = Callable[[str], tuple[str, int]]
+"""Runs a command and returns its output, errors last, and its status."""
 
 
 def documents() -> list[Path]:

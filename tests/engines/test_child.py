@@ -15,6 +15,8 @@ from engine_loop import EngineLoop, one_loop
 
 from edgebatch.engines import Finish, GenerationRequest, Prompt
 from edgebatch.engines.child import ChildEngine
+from edgebatch.engines.process import pack
+from edgebatch.engines.stepping import Setup
 from edgebatch.errors import EdgebatchError, EngineError, InputError, UnknownNameError
 
 HERE = str(Path(__file__).parent)
@@ -245,6 +247,20 @@ def test_an_engine_is_stopped_before_it_starts_twice_and_started_again(
         engine.submit(ask(2, "a"))
     loop.run(engine.start())
     assert loop.answers(engine, [ask(1, "abc")])[1].text == "abc"
+
+
+def test_a_busy_child_ends_when_its_input_is_closed() -> None:
+    # what is left where the kernel kills no children of the dead
+    with subprocess.Popen(
+        [sys.executable, "-m", "edgebatch.engines.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": HERE},
+    ) as child:
+        assert child.stdin is not None
+        child.stdin.write(pack(Setup("toy_step_engine:ToyStepEngine", {})) + pack(ask(1, "hang")))
+        child.stdin.close()
+        assert child.wait(timeout=20) == 0
 
 
 PARENT = f"""

@@ -164,6 +164,19 @@ def test_what_arrives_together_is_one_entry_a_request() -> None:
     run(ask())
 
 
+def test_each_request_has_a_connection_of_its_own() -> None:
+    # on one kept from earlier, it could cross with the server's closing it, and fail for nothing
+    server = MisbehavingServer()
+
+    async def ask() -> None:
+        async with started(server) as engine:
+            for number in range(5):
+                await outcomes(engine, [request(number, "say:a")])
+
+    run(ask())
+    assert len(set(server.ports)) == 5
+
+
 def test_a_cancelled_request_ends_with_what_it_had_and_its_connection_closes() -> None:
     server = MisbehavingServer()
 
@@ -239,6 +252,8 @@ def test_vllms_tokenizer_is_asked_in_its_own_form() -> None:
             )
             assert await engine.encode(Prompt(tokens=(5, 6))) == (5, 6)
             assert await engine.decode([97, 98]) == "ab"
+            with pytest.raises(InputError, match="cannot be written as JSON"):
+                await engine.encode(Prompt(text="\ud800"))
 
     run(ask())
 

@@ -45,6 +45,7 @@ async def start(url: str, silence_seconds: float = 30.0) -> OpenAIEngine:
         ("vanish:a", 1, "the stream ended after 1 tokens without saying why"),
         ("endless", 0, "an event of more than 16777216 bytes"),
         ("", 0, "the prompt is empty"),
+        ("say:\ud800", 0, "the request cannot be written as JSON"),
     ],
 )
 def test_a_fault_of_one_request_is_its_own(url: str, prompt: str, tokens: int, error: str) -> None:

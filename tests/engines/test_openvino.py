@@ -1,5 +1,6 @@
 """Real inference with the shipped model through OpenVINO GenAI."""
 
+import json
 import os
 import shutil
 import signal
@@ -31,6 +32,10 @@ PROMPTS = (
 )
 EXACT = OpenVinoSettings(inference_precision="f32", dynamic_quantization_group_size=0)
 """Without 16-bit arithmetic, and without activations rounded to 8 bits."""
+
+SHAPE = json.loads((MODEL / "w8/config.json").read_text())
+TOKEN_BYTES = 2 * 2 * SHAPE["num_hidden_layers"] * SHAPE["num_key_value_heads"] * SHAPE["head_dim"]
+"""Keys and values of a token at two bytes each."""
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +98,7 @@ def test_it_says_what_matters_to_whoever_compares_figures(loop: EngineLoop) -> N
     assert (info.engine, info.model, info.precisions) == ("openvino", "tiny", ("eight",))
     assert info.version.startswith("20")
     assert info.max_running == 4
-    assert info.max_context_tokens == 2048
+    assert info.max_context_tokens == SHAPE["max_position_embeddings"]
     assert info.has_steps
     assert info.start_seconds > 0
     assert info.settings["dynamic_quantization_group_size"] == "32"
@@ -223,8 +228,7 @@ def test_more_requests_than_fit_a_batch_wait_inside_the_engine(
 
 
 def test_a_cancelled_request_ends_and_leaves_room(loop: EngineLoop, start: Start) -> None:
-    # a cache of 64 tokens at 768 bytes: 3 layers × 2 (keys, values) × 2 heads × 32 × 2 bytes
-    engine = start(OpenVinoSettings(cache_bytes=64 * 768))
+    engine = start(OpenVinoSettings(cache_bytes=64 * TOKEN_BYTES))
     engine.submit(ask(0, max_tokens=50))
     loop.run(engine.report())
     engine.cancel(0)
@@ -234,7 +238,7 @@ def test_a_cancelled_request_ends_and_leaves_room(loop: EngineLoop, start: Start
 
 
 def test_a_request_too_long_for_the_cache_fails_alone(loop: EngineLoop, start: Start) -> None:
-    engine = start(OpenVinoSettings(cache_bytes=64 * 768))
+    engine = start(OpenVinoSettings(cache_bytes=64 * TOKEN_BYTES))
     answers = loop.answers(engine, [ask(0, max_tokens=100), ask(1, max_tokens=20)])
     assert answers[0].finish is Finish.FAILED
     assert answers[0].error.endswith("do not fit the key-value cache of 64 tokens")
@@ -244,7 +248,7 @@ def test_a_request_too_long_for_the_cache_fails_alone(loop: EngineLoop, start: S
 def test_requests_that_outgrow_the_cache_together_are_all_answered(
     loop: EngineLoop, start: Start
 ) -> None:
-    engine = start(replace(EXACT, cache_bytes=96 * 768))
+    engine = start(replace(EXACT, cache_bytes=96 * TOKEN_BYTES))
     requests = [ask(n, max_tokens=50) for n in range(3)]  # two blocks of 32 tokens each, of three
     alone = {n: loop.answers(engine, [requests[n]])[n] for n in range(3)}
     assert loop.answers(engine, requests) == alone

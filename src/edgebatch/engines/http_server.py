@@ -122,7 +122,7 @@ async def call(
 
     Raises:
         EngineError: the server cannot be reached.
-        InputError: its address is no URL.
+        InputError: its address is no URL, or the body cannot be written as JSON.
     """
     import httpx
 
@@ -133,6 +133,8 @@ async def call(
         raise InputError(address.url, f"is not a URL: {error}") from error
     except httpx.HTTPError as error:
         raise unreachable(address, error) from error
+    except (ValueError, TypeError) as error:
+        raise InputError("prompt", f"cannot be written as JSON: {error}") from error
     try:
         answer = response.json()
     except ValueError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -83,6 +82,8 @@ class Answer:
                 yield progress
         except Refused as error:
             yield self._failed(str(error))
+        except (ValueError, TypeError) as error:  # such as half a surrogate pair in a prompt
+            yield self._failed(f"the request cannot be written as JSON: {error}")
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise unreachable(self._server.address, error) from error
         except httpx.HTTPError as error:
@@ -114,9 +115,8 @@ class Answer:
             if source.response.status_code != 200:
                 await source.response.aread()
                 raise Refused(_refusal(source.response))
-            events = source.aiter_sse()
             try:
-                async for event in events:
+                async for event in source.aiter_sse():
                     if event.data == "[DONE]":
                         break
                     progress = self._read(event)
@@ -125,10 +125,6 @@ class Answer:
             except SSEError as error:
                 raise Refused(str(error)) from error
             yield self._end()
-            # what is left unread could not carry the next request
-            with contextlib.suppress(httpx.HTTPError):
-                async for _ in events:
-                    pass
 
     def _check(self) -> None:
         dialect, request = self._server.dialect, self._request

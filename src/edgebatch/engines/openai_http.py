@@ -20,6 +20,7 @@ from edgebatch.engines.base import (
     Prompt,
     Report,
 )
+from edgebatch.engines.http_gains import Gains
 from edgebatch.engines.http_probe import find_out
 from edgebatch.engines.http_server import HttpServer, ServerAddress
 from edgebatch.engines.http_stream import Answer
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     import httpx
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-_PASSES = 3
-"""Passes of the event loop that it takes until what has arrived on other sockets is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +79,8 @@ class OpenAIEngine(Engine):
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._running: set[int] = set()
-        self._gained: dict[int, Progress] = {}
-        self._news = asyncio.Event()
-        self._heard_seconds = 0.0
-        self._failure: EngineError | None = None
+        where = ", ".join(sorted({address.url for address in servers.values()}))
+        self._gains = Gains(where, self._settings.silence_timeout_seconds)
 
     async def start(self) -> EngineInfo:
         """Ask every server what it is.
@@ -144,12 +140,11 @@ class OpenAIEngine(Engine):
         if request.number in self._running:
             raise InputError("number", f"request {request.number} runs already")
         if not self._running:
-            self._heard_seconds = time.monotonic()
+            self._gains.begin()
         self._running.add(request.number)
         answer = Answer(client, server, request, self._settings.cache_prompts)
         task = asyncio.create_task(self._follow(answer))
         self._tasks[request.number] = task
-        self._news.set()
 
     def cancel(self, number: int) -> None:
         """Call a request off, which closes its connection."""
@@ -170,26 +165,13 @@ class OpenAIEngine(Engine):
         Raises:
             EngineError: a server cannot be reached any more, or all are silent.
         """
-        while self._failure is None and not self._gained:
-            self._news.clear()
-            try:
-                async with asyncio.timeout(self._patience_seconds()):
-                    await self._news.wait()
-            except TimeoutError:
-                self.fail(self._silence())
-        for _ in range(_PASSES):
-            await asyncio.sleep(0)
-        if self._failure is not None:
-            raise self._failure
-        progress = tuple(self._gained.values())
-        self._gained.clear()
-        self._running -= {each.number for each in progress if each.finish is not None}
-        return Report(time.monotonic(), progress)
+        report = await self._gains.report(self._running)
+        self._running -= {each.number for each in report.progress if each.finish is not None}
+        return report
 
     def fail(self, error: EngineError) -> None:
         """Let this and every later report raise ``error``, unless one does so already."""
-        self._failure = self._failure or error
-        self._news.set()
+        self._gains.fail(error)
 
     async def memory_bytes(self) -> int | None:
         """Return None: a server does not tell."""
@@ -203,7 +185,6 @@ class OpenAIEngine(Engine):
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
         self._running.clear()
-        self._gained.clear()
         if self._client is not None:
             await self._client.aclose()
 
@@ -218,25 +199,11 @@ class OpenAIEngine(Engine):
     def _gain(self, progress: Progress, task: asyncio.Task[None] | None) -> None:
         if task is None or self._tasks.get(progress.number) is not task:  # called off
             return
-        self._heard_seconds = time.monotonic()
-        earlier = self._gained.get(progress.number)
-        self._gained[progress.number] = _joined(earlier, progress) if earlier else progress
+        self._gains.add(progress)
         if progress.finish is not None:
             del self._tasks[progress.number]
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
-        self._news.set()
-
-    def _patience_seconds(self) -> float | None:
-        if not self._running:
-            return None
-        silent = time.monotonic() - self._heard_seconds
-        return max(0.0, self._settings.silence_timeout_seconds - silent)
-
-    def _silence(self) -> EngineError:
-        where = ", ".join(sorted({address.url for address in self._addresses.values()}))
-        seconds = self._settings.silence_timeout_seconds
-        return EngineError(f"{where}: nothing for {seconds:g} s; running: {len(self._running)}")
 
     def _started(self) -> tuple[httpx.AsyncClient, HttpServer]:
         if self._client is None or self._client.is_closed or not self._servers:
@@ -264,17 +231,6 @@ class OpenAIEngine(Engine):
         )
 
 
-def _joined(first: Progress, second: Progress) -> Progress:
-    return Progress(
-        first.number,
-        first.num_tokens + second.num_tokens,
-        first.text + second.text,
-        first.tokens + second.tokens,
-        second.finish,
-        second.error,
-    )
-
-
 def _client(settings: OpenAISettings) -> httpx.AsyncClient:
     if find_spec("httpx") is None or find_spec("httpx_sse") is None:
         raise MissingExtraError("an engine behind HTTP", "serve")
@@ -282,7 +238,8 @@ def _client(settings: OpenAISettings) -> httpx.AsyncClient:
 
     return httpx.AsyncClient(
         timeout=httpx.Timeout(settings.call_seconds, connect=settings.connect_seconds, pool=None),
-        # the scheduler decides how many run at once; servers drop idle connections after 5 s
-        limits=httpx.Limits(keepalive_expiry=2.0),
+        # a connection kept for later may be closed by the server just as a request goes out on it,
+        # which would fail for nothing; a fresh one costs little beside an answer
+        limits=httpx.Limits(max_keepalive_connections=0),
         trust_env=False,
     )

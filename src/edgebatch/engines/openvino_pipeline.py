@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebatch.engines.base import GenerationRequest, Prompt
-from edgebatch.engines.openvino import CACHE_BYTES, MODEL_FILE, OpenVinoSettings
+from edgebatch.engines.openvino import CACHE_BYTES, OpenVinoSettings
+from edgebatch.engines.openvino_files import CONTEXT_KEYS, cache_values, first, read_about
 from edgebatch.engines.stepping import one_line
 from edgebatch.errors import EngineError, InputError
 
@@ -22,7 +21,6 @@ _BLOCK_TOKENS = {"CPU": 32, "GPU": 16}
 """Tokens of a block of the key-value cache."""
 _ABILITIES = {"bf16": "BF16", "f16": "FP16", "f32": "FP32"}
 """OpenVINO's names for what a device computes in, the one to prefer first."""
-_CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "seq_length", "max_sequence_length")
 _ANY_CONTEXT_TOKENS = 4096
 """Of a model that does not say how long its context is, when sizing its cache."""
 _UNBOUNDED = 2**31
@@ -124,9 +122,9 @@ def load(folder: Path, settings: OpenVinoSettings) -> HostedModel:
     if settings.device.split(".")[0] not in {name.split(".")[0] for name in core.available_devices}:
         found = ", ".join(core.available_devices)
         raise EngineError(f"OpenVINO finds no device {settings.device!r} here; it finds {found}")
-    about = _about(folder)
-    context = settings.max_context_tokens or _first(about, _CONTEXT_KEYS)
-    num_blocks = _num_blocks(_cache_values(core, folder), settings, context)
+    about = read_about(folder)
+    context = settings.max_context_tokens or first(about, CONTEXT_KEYS)
+    num_blocks = _num_blocks(cache_values(core, folder), settings, context)
     properties = _properties(core, settings)
     scheduler = openvino_genai.SchedulerConfig()
     scheduler.num_kv_blocks = num_blocks
@@ -146,50 +144,13 @@ def load(folder: Path, settings: OpenVinoSettings) -> HostedModel:
         cache_tokens=num_blocks * _block_tokens(settings),
         cache_bytes=_warm_up(pipeline),
         max_context_tokens=context,
-        vocabulary_size=_first(about, ("vocab_size",)),
+        vocabulary_size=first(about, ("vocab_size",)),
     )
 
 
 def _check_room(asked: str, num_tokens: int, room: int, name: str) -> None:
     if num_tokens > room:
         raise EngineError(f"{asked} the {name} of {room} tokens")
-
-
-def _about(folder: Path) -> Mapping[str, object]:
-    """Return the model's ``config.json``, in which multimodal ones keep the text part apart."""
-    path = folder / "config.json"
-    if not path.is_file():
-        return {}
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(str(path), f"not JSON: {error}") from error
-    if not isinstance(about, dict):
-        raise InputError(str(path), "expected an object")
-    return {**about, **about.get("text_config", {})}
-
-
-def _first(about: Mapping[str, object], keys: tuple[str, ...]) -> int | None:
-    return next((found for key in keys if isinstance(found := about.get(key), int)), None)
-
-
-def _cache_values(core: openvino.Core, folder: Path) -> int:
-    """Return how many values a token has in the key-value cache: all states' heads × head size."""
-    try:
-        model = core.read_model(folder / MODEL_FILE)
-    except RuntimeError as error:
-        raise InputError(str(folder / MODEL_FILE), f"cannot be read: {one_line(error)}") from error
-    total = 0
-    for variable in model.get_variables():
-        shape = variable.info.data_shape
-        if shape.rank.is_static and len(shape) == 4:
-            total += math.prod(side.get_length() for side in shape if side.is_static)
-    if total == 0:
-        raise InputError(
-            str(folder / MODEL_FILE),
-            "not a language model with a key-value cache; export it as text-generation-with-past",
-        )
-    return total
 
 
 def _num_blocks(values: int, settings: OpenVinoSettings, context: int | None) -> int:

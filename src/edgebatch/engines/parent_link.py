@@ -1,4 +1,4 @@
-"""The child's end of :mod:`edgebatch.engines.process`."""
+"""The child's end of :mod:`edgebatch.engines.process`; for Linux and macOS."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import contextlib
 import ctypes
 import os
 import pickle
-import queue
+import select
 import signal
 import struct
 import sys
 import threading
-from typing import BinaryIO
 
 from edgebatch.engines.process import pack
 
@@ -29,14 +28,13 @@ class ParentLink:
     def __init__(self) -> None:
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        self._input = os.fdopen(os.dup(0), "rb")
+        self._input = os.dup(0)
         self._output = os.fdopen(os.dup(1), "wb")
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a path
             os.dup2(nothing.fileno(), 0)
         os.dup2(2, 1)
         self._sending = threading.Lock()
-        self._received: queue.SimpleQueue[object] = queue.SimpleQueue()
-        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def send(self, message: object) -> None:
         """Send a message; from any thread."""
@@ -46,29 +44,32 @@ class ParentLink:
             self._output.flush()
 
     def receive(self, timeout_seconds: float | None = None) -> object:
-        """Wait for the next message.
+        """Wait for the next message; from one thread.
 
         Raises:
             TimeoutError: none came within ``timeout_seconds``; 0 does not wait.
         """
-        try:
-            if timeout_seconds == 0:
-                return self._received.get_nowait()
-            return self._received.get(timeout=timeout_seconds)
-        except queue.Empty:
-            raise TimeoutError from None
+        # no thread reads ahead: a library that holds the interpreter for whole steps would starve
+        # it, and messages would come many steps late
+        ready, _, _ = select.select([self._input], [], [], timeout_seconds)
+        if not ready:
+            raise TimeoutError
+        (length,) = _HEADER.unpack(self._read(_HEADER.size))
+        return pickle.loads(self._read(length))
 
-    def _read(self) -> None:
-        with contextlib.suppress(OSError, EOFError):
-            while True:
-                (length,) = _HEADER.unpack(_read_exactly(self._input, _HEADER.size))
-                self._received.put(pickle.loads(_read_exactly(self._input, length)))
+    def _read(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            piece = os.read(self._input, size - len(data))
+            if not piece:
+                os._exit(0)
+            data += piece
+        return bytes(data)
+
+    def _watch(self) -> None:
+        """End the process when the parent has closed its end, whatever it is doing."""
+        hang_up = select.poll()
+        hang_up.register(self._input, getattr(select, "POLLRDHUP", 0))
+        hang_up.poll()
         # not sys.exit: the main thread may be deep in a library that never looks up
         os._exit(0)
-
-
-def _read_exactly(stream: BinaryIO, size: int) -> bytes:
-    data = stream.read(size)
-    if len(data) < size:
-        raise EOFError
-    return data

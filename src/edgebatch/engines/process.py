@@ -4,7 +4,7 @@ A child is a module of ours, run by the same interpreter; it makes a
 :class:`~edgebatch.engines.parent_link.ParentLink` first of all. Messages, which are pickled Python
 objects, go through its standard input and output. What it or its libraries print goes to standard
 error, whose end is kept for error messages. The child ends with its parent in two ways: its
-standard input ends, and on Linux the kernel kills it.
+standard input ends, and on Linux the kernel kills it. For Linux and macOS.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ import signal
 import struct
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import ModuleType
 
+from edgebatch.engines.endings import how_it_ended, kills_for_memory, last_words
 from edgebatch.errors import EdgebatchError, EngineError, MissingExtraError
 
 _HEADER = struct.Struct("!Q")
 _TAIL_BYTES = 16_384
-_QUOTED_CHARACTERS = 600
 
 
 def pack(message: object) -> bytes:
@@ -72,7 +71,7 @@ class ChildProcess:
         Raises:
             EngineError: the operating system cannot start it.
         """
-        self._kills_for_memory = _kills_for_memory()
+        self._kills_for_memory = kills_for_memory()
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -116,7 +115,7 @@ class ChildProcess:
             async with asyncio.timeout(timeout_seconds):
                 message = await self._messages.get()
         except TimeoutError:
-            said = self._quoted_tail()
+            said = last_words(self.tail)
             raise EngineError(
                 f"{self.name} has said nothing for {timeout_seconds:g} s{said}"
             ) from None
@@ -133,10 +132,7 @@ class ChildProcess:
             return
         self._killed_for = self._killed_for or reason
         with contextlib.suppress(ProcessLookupError):
-            if sys.platform == "win32":
-                process.kill()
-            else:
-                os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)
 
     async def stop(self, grace_seconds: float = 2.0) -> None:
         """Ask it to end, kill it if it does not, and wait until it has; may be called twice."""
@@ -197,7 +193,10 @@ class ChildProcess:
             self.kill(f"{self.name} closed its output")
             await process.wait()
         await self._readers[1]
-        self._failure = EngineError(self._epitaph(process.returncode))
+        how = self._killed_for or (
+            f"{self.name} {how_it_ended(process.returncode, self.tail, self._kills_for_memory)}"
+        )
+        self._failure = EngineError(how + last_words(self.tail))
         self._messages.put_nowait(self._failure)
 
     async def _read_tail(self, process: asyncio.subprocess.Process) -> None:
@@ -206,48 +205,10 @@ class ChildProcess:
             self._tail += piece
             del self._tail[:-_TAIL_BYTES]
 
-    def _epitaph(self, status: int | None) -> str:
-        if self._killed_for:
-            return self._killed_for + self._quoted_tail()
-        if status is None or status >= 0:
-            how = f"ended with exit status {status}"
-        else:
-            how = f"was ended by signal {_signal_name(-status)}"
-        if status == -signal.SIGKILL and _kills_for_memory() > self._kills_for_memory:
-            how += ", since the machine ran out of memory"
-        elif any(word in self.tail for word in ("bad_alloc", "MemoryError", "Cannot allocate")):
-            how += " as it ran out of memory"
-        elif status == -signal.SIGKILL:
-            how += ": by someone, or by the system for want of memory"
-        return f"{self.name} {how}{self._quoted_tail()}"
-
-    def _quoted_tail(self) -> str:
-        lines = [line.strip() for line in self.tail.splitlines() if line.strip()]
-        said = " | ".join(lines[-4:])
-        if len(said) > _QUOTED_CHARACTERS:
-            said = "…" + said[-_QUOTED_CHARACTERS:]
-        return f"; its last words: {said}" if said else ""
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return f"{number} ({signal.Signals(number).name})"
-    except ValueError:
-        return str(number)
-
-
-def _kills_for_memory() -> int:
-    """Return how many processes Linux has killed for want of memory so far; 0 elsewhere."""
-    try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
-
 
 def _psutil() -> ModuleType:
     try:
         import psutil
     except ImportError as error:
-        raise MissingExtraError("measuring an engine's memory", "serve") from error
+        raise MissingExtraError("measuring an engine's memory", "engine") from error
     return psutil
