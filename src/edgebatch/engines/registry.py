@@ -93,7 +93,7 @@ def _openvino(spec: EngineSpec) -> Engine:
     from edgebatch.engines.openvino import OpenVinoEngine, OpenVinoSettings
 
     settings = checked_settings(OpenVinoSettings, spec)
-    return OpenVinoEngine(_variants(spec, "openvino"), settings)
+    return OpenVinoEngine(_variants(spec, "openvino"), settings, Path(spec.model).stem)
 
 
 def _llama_cpp(spec: EngineSpec) -> Engine:
