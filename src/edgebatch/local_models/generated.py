@@ -1,11 +1,12 @@
 """Models with random weights, made when asked for: for speed and memory, not for what they say.
 
-Weights are drawn with a fixed seed and the spread with which training begins, so that nothing
-overflows; the tokenizer is that of the shipped model.
+Weights are drawn with a fixed seed, large enough for answers to vary and too small for anything to
+overflow; the tokenizer is that of the shipped model.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 
 from edgebatch.errors import InputError, MissingExtraError
 from edgebatch.local_models.convert import convert_model, unfinished
+from edgebatch.local_models.quiet import quiet
 from edgebatch.local_models.shipped import shipped_tokenizer
 
 CACHE_VARIABLE = "EDGEBATCH_CACHE"
@@ -21,7 +23,6 @@ CACHE_VARIABLE = "EDGEBATCH_CACHE"
 _SEED = 0
 _VOCABULARY = 2048
 _CONTEXT = 2048
-_BIAS_SPREAD = 0.02
 
 # sizes are multiples of 256 where the family allows it, so that every kind of block fits the rows
 GENERATED_MODELS: Mapping[str, Mapping[str, Any]] = {
@@ -102,19 +103,29 @@ def write_random_model(
         raise MissingExtraError("generating a model", "convert") from error
     report("drawing weights")
     torch.manual_seed(_SEED)
-    model = AutoModelForCausalLM.from_config(_configuration(GENERATED_MODELS[name]))
-    for parameter_name, parameter in model.named_parameters():
-        # left at zero, exporters would find out and leave the biases out
-        if parameter_name.endswith("bias"):
-            torch.nn.init.normal_(parameter, std=_BIAS_SPREAD)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        model.to(torch.bfloat16).save_pretrained(folder)
+        with quiet():
+            model = AutoModelForCausalLM.from_config(_configuration(GENERATED_MODELS[name]))
+            for parameter_name, parameter in model.named_parameters():
+                # biases left at zero would be found out by exporters and left out
+                if parameter.ndim > 1 or parameter_name.endswith("bias"):
+                    torch.nn.init.normal_(parameter, std=_spread(model.config.hidden_size))
+            folder.mkdir(parents=True, exist_ok=True)
+            model.to(torch.bfloat16).save_pretrained(folder)
         for file in shipped_tokenizer().iterdir():
             shutil.copy(file, folder)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(str(folder), f"cannot be written: {reason}") from error
+
+
+def _spread(hidden_size: int) -> float:
+    """Return the standard deviation of weights.
+
+    Layers then outweigh the embedding: with the usual 0.02, models with tied embeddings repeat
+    the last token of the prompt, and if that is a marker their answer has no text at all.
+    """
+    return 2.0 / math.sqrt(hidden_size)
 
 
 def _configuration(sizes: Mapping[str, Any]) -> Any:

@@ -8,13 +8,18 @@ import logging
 import warnings
 from collections.abc import Iterator
 
+# one by one, since optimum itself calls logging.disable and then undoes it
+_TALKATIVE = ("transformers", "optimum", "nncf", "openvino")
+
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Swallow log records, warnings, progress bars and tables; what is wrong is still raised."""
     nowhere = io.StringIO()
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         with (
             contextlib.redirect_stdout(nowhere),
@@ -24,7 +29,8 @@ def quiet() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.disable(before)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def first_line(error: Exception) -> str:
