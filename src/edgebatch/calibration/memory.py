@@ -15,6 +15,8 @@ from edgebatch.problem import Model, Precision
 _PROMPT_TOKENS = 448
 _AT_ONCE = 4
 _MOST_TOKENS = 32_768
+_LEAST_SHARED = 0.1
+"""Less of an engine's memory than this is not shared, but differs from start to start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,14 @@ def runtime_bytes(alone: Sequence[PrecisionMemory], together_bytes: int) -> floa
     """Return what the engine holds besides weights, as far as precisions share it.
 
     n engines with one precision each hold it n times, one with all of them once: the difference
-    over n − 1. With a single precision it cannot be told from the weights, and is taken as 0.
+    over n − 1. With a single precision, or where each has a process of its own, it cannot be told
+    from the weights and is taken as 0.
     """
     if len(alone) < 2:
         return 0.0
     separately = sum(each.loaded_bytes for each in alone)
-    return max(0.0, (separately - together_bytes) / (len(alone) - 1))
+    shared = (separately - together_bytes) / (len(alone) - 1)
+    return shared if shared > _LEAST_SHARED * separately / len(alone) else 0.0
 
 
 def memory_figures(

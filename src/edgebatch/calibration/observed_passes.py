@@ -19,8 +19,7 @@ def step_samples(
     """Return the passes of an engine whose reports are its steps.
 
     A pass in which a prompt is read is a sample of its own; passes in which the same members
-    decode are one. The first pass takes what the engine says of its step, every other one the time
-    since the report before it: between steps, too, an engine has something to do.
+    decode are one.
 
     Args:
         precision: in which all ran.
@@ -29,14 +28,11 @@ def step_samples(
     """
     samples: list[Sample] = []
     stretch = _Stretch(prompts)
-    before: Report | None = None
     for report in reports:
         joins = any(gain and stretch.is_new(number) for number, gain in _gains(report))
         if joins or stretch.members_change(report):
             samples.extend(stretch.cut(precision))
-        since_before = 0.0 if before is None else report.at_seconds - before.at_seconds
-        stretch.add(report, since_before if before else report.step_seconds or 0.0)
-        before = report
+        stretch.add(report, report.step_seconds or 0.0)
         if joins and stretch.gained:
             samples.extend(stretch.cut(precision))
     samples.extend(stretch.cut(precision))

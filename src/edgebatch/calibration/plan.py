@@ -11,7 +11,11 @@ from edgebatch.calibration.trials import Lengths, Trial, level_trial
 
 _PROMPTS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _LARGEST_SIZE = 32
-_LATER = Lengths(64, 2)
+_LEAST_SHARE = 0.85
+"""With fewer of its trials affordable, a grid is thinned; corners tell more than neighbours."""
+_FEWEST_PASSES = 4
+_LARGEST_SHARE = 0.25
+"""Of the time for held-out batches, what any of them may take."""
 
 # real-looking lengths: half of the prompts lie between 50 and 220 tokens, half of the answers
 # between 20 and 70, and both have long tails; like those of chats, scaled to small models
@@ -85,12 +89,13 @@ def planned_trials(
 ) -> list[Trial]:
     """Return one round: each trial of the grid and each held-out batch once in every precision.
 
-    The costliest are left out until a round takes half the budget, so that it can be repeated.
+    As many as a round of half the budget has time for, so that it can be repeated: first sizes and
+    decode passes are thinned, then the costliest left out.
 
     Returns:
         Trials in an order drawn from the seed, held-out ones among them.
     """
-    grid = _cheapest(_grid(limits, effort), pace, effort.budget_seconds / 3.0 / len(precisions))
+    grid = _affordable_grid(limits, pace, effort, effort.budget_seconds / 3.0 / len(precisions))
     held_out = _held_out(limits, pace, effort, len(precisions), seed)
     trials = [
         Trial(precision, shape.members, shape.joiners, shape.held_out)
@@ -113,10 +118,22 @@ def pilot_trials(precision: str, limits: Limits) -> tuple[Trial, Trial, Trial]:
     )
 
 
-def _grid(limits: Limits, effort: Effort) -> list[Trial]:
-    output = effort.decode_passes + 1
+def _affordable_grid(
+    limits: Limits, pace: Pace, effort: Effort, budget_seconds: float
+) -> list[Trial]:
+    for every in (1, 2, 3):
+        shapes = _grid(limits, effort, every)
+        kept = _cheapest(shapes, pace, budget_seconds)
+        if len(kept) >= _LEAST_SHARE * len(shapes):
+            break
+    return kept
+
+
+def _grid(limits: Limits, effort: Effort, every: int) -> list[Trial]:
+    """Return all trials of every first, second or third size, with as many fewer passes."""
+    output = max(_FEWEST_PASSES, effort.decode_passes // every) + 1
     largest = min(_LARGEST_SIZE, limits.max_running or _LARGEST_SIZE)
-    sizes = [2**k for k in range(largest.bit_length()) if 2**k <= largest]
+    sizes = [2**k for k in range(0, largest.bit_length(), every) if 2**k <= largest]
     shapes = [
         level_trial("", size, prompt, output)
         for prompt in _PROMPTS
@@ -147,23 +164,24 @@ def _cheapest(shapes: Iterable[Trial], pace: Pace, budget_seconds: float) -> lis
 def _held_out(
     limits: Limits, pace: Pace, effort: Effort, num_precisions: int, seed: int
 ) -> list[Trial]:
-    """Draw ragged batches of sizes and lengths off the grid, as long as there is time for."""
+    """Draw ragged batches of sizes and lengths off the grid, as long as there is time for.
+
+    Rather fewer of them than with answers of a few tokens, which nobody asks for.
+    """
     numbers = random.Random(f"held-out {seed}")
     left_seconds = effort.budget_seconds / 6.0 / num_precisions
     sizes = _off_grid_sizes(limits)
     drawn: list[Trial] = []
     for number in range(effort.held_out):
-        fair_share = left_seconds / (effort.held_out - number)
-        for scale in (1.0, 0.5, 0.25, 0.12, 0.06):
-            members = (
-                _drawn_lengths(numbers, limits, scale) for _ in range(sizes[number % len(sizes)])
-            )
-            trial = Trial("", tuple(members), held_out=True)
-            if limits.allow(trial) and pace.seconds(trial) <= fair_share:
+        size = sizes[number % len(sizes)]
+        share = max(2.0 / (effort.held_out - number), _LARGEST_SHARE) * left_seconds
+        for scale in (1.0, 0.5, 0.25, 0.12):
+            members = tuple(_drawn_lengths(numbers, limits, scale) for _ in range(size))
+            trial = Trial("", members, held_out=True)
+            if limits.allow(trial) and pace.seconds(trial) <= min(share, left_seconds):
+                drawn.append(trial)
+                left_seconds -= pace.seconds(trial)
                 break
-        if limits.allow(trial) and pace.seconds(trial) <= left_seconds:
-            drawn.append(trial)
-            left_seconds -= pace.seconds(trial)
     return drawn
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from rich.table import Table
@@ -175,9 +176,13 @@ def _error_row(name: str, errors: Errors) -> tuple[str, ...]:
     return (name, str(errors.count), *(f"{100.0 * share:.1f}" for share in shares))
 
 
-def _with_error(estimate: Estimate, scale: float, digits: int) -> str:
+def _with_error(estimate: Estimate, scale: float, most_decimals: int) -> str:
+    """Return value and standard error, this to two digits or to the most decimals given."""
     value, error = scale * estimate.value, scale * estimate.standard_error
-    return f"{value:.{digits}f} ±{error:.{digits}f}" if error else f"{value:.{digits}f}"
+    if error == 0.0:
+        return f"{value:.{most_decimals}f}"
+    decimals = min(most_decimals, max(0, 1 - math.floor(math.log10(error))))
+    return f"{value:.{decimals}f} ±{error:.{decimals}f}"
 
 
 def _milliseconds(seconds: float) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 from edgebatch.cost import BatchCost
 from edgebatch.engines.registry import EngineSpec, make_engine, parse_engine
 from edgebatch.scenario import Scenario, parse_policy, read_document
+from edgebatch.serving.first_profile import DEFAULT_MODEL, measured_profile
 from edgebatch.serving.gateway import Gateway
 from edgebatch.serving.settings import GatewaySettings
 
-DEFAULT_SCENARIO = "tiny-chat"
+_SIMULATED_SCENARIO = "tiny-chat"
 _NO_WORKLOAD = {  # a gateway's requests come from outside
     "rate_per_second": 1.0,
     "num_requests": 1,
@@ -35,13 +36,13 @@ def build_gateway(settings: GatewaySettings) -> Gateway:
 
 def _document(settings: GatewaySettings) -> dict[str, Any]:
     document: dict[str, Any] = {"workload": _NO_WORKLOAD}
-    if settings.profile is not None:
-        document["profile"] = str(settings.profile)
+    if settings.profile is None and parse_engine(settings.engine)[0] == "simulated":
+        known = read_document(_SIMULATED_SCENARIO)
+        document |= {name: known[name] for name in ("node", "model", "precisions")}
+    else:
+        document["profile"] = str(settings.profile or measured_profile(settings))
         if settings.precisions:
             document["precisions"] = {"hosted": list(settings.precisions)}
-    else:
-        known = read_document(DEFAULT_SCENARIO)
-        document |= {name: known[name] for name in ("node", "model", "precisions")}
     document["scheduler"] = {"batching": "ragged", "queue_limit": settings.limits.queue}
     if settings.keys and settings.policy.startswith("rolling"):
         document["scheduler"]["tenant_shares"] = [key.share for key in settings.keys]
@@ -54,7 +55,7 @@ def _engine_spec(settings: GatewaySettings, scenario: Scenario) -> EngineSpec:
     return EngineSpec(
         name=name,
         settings=engine_settings,
-        model=settings.model or ("" if name in ("openai", "simulated") else "edgebatch-tiny"),
+        model=settings.model or ("" if name in ("openai", "simulated") else DEFAULT_MODEL),
         precisions=tuple(precision.name for precision in hosting.precisions),
         urls=settings.urls,
         api_key=settings.upstream_key,

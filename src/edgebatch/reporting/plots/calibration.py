@@ -112,6 +112,7 @@ def _draw_held_out(axes: Axes, calibration: Calibration, styles: dict[str, Look]
         axes.plot(ends, ends, color="#000000", linewidth=1.0)
         axes.set_xscale("log")
         axes.set_yscale("log")
+        axes.minorticks_off()
     axes.set_xlabel("held-out batch, measured, ms")
     axes.set_ylabel("predicted, ms")
     axes.set_title("crosses: published form")

@@ -1,0 +1,1 @@
+"""Results as one HTML page that needs no network, and as figures for papers."""
