@@ -61,6 +61,8 @@ class ChildProcess:
         self._messages: asyncio.Queue[object] = asyncio.Queue()
         self._readers: tuple[asyncio.Task[None], ...] = ()
         self._tail = bytearray()
+        self._unsent = bytearray()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._failure: EngineError | None = None
         self._killed_for = ""
         self._kills_for_memory = 0
@@ -83,6 +85,7 @@ class ChildProcess:
             )
         except OSError as error:
             raise EngineError(f"{self.name} cannot be started: {error}") from error
+        self._loop = asyncio.get_running_loop()
         self._readers = (
             asyncio.create_task(self._read_messages(self._process)),
             asyncio.create_task(self._read_tail(self._process)),
@@ -99,11 +102,24 @@ class ChildProcess:
         return self._tail.decode(errors="replace").strip()
 
     def send(self, message: object) -> None:
-        """Send a message without waiting; to a dead child it goes nowhere."""
-        if self._process is None or self._process.stdin is None:
+        """Send a message without waiting; to a dead child it goes nowhere.
+
+        What is sent in one pass of the event loop arrives together, so that requests that are
+        submitted together join at the same step.
+        """
+        if self._loop is None:
             raise EngineError(f"{self.name} has not been started")
-        if self._failure is None and self._process.returncode is None:
-            self._process.stdin.write(pack(message))
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent += pack(message)
+
+    def _flush(self) -> None:
+        unsent, self._unsent = bytes(self._unsent), bytearray()
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        if self._failure is None and process.returncode is None:
+            process.stdin.write(unsent)
 
     async def receive(self, timeout_seconds: float | None = None) -> object:
         """Wait for the child's next message; an edgebatch error that it sends is raised.
