@@ -87,7 +87,7 @@ def test_lengths_alone_cannot_be_replayed(folder: Path) -> None:
         ("broken.toml", "broken.toml: not valid TOML"),
         ("binary.toml", "binary.toml: not UTF-8 text"),
         ("good.csv", "good.csv: not valid TOML"),
-        ("scenario.toml", "model: is missing; expected a table with the model's keys"),
+        ("scenario.toml", "workload: is missing; expected a table with the workload's keys"),
     ],
 )
 def test_a_bad_scenario_is_refused(folder: Path, source: str, said: str) -> None:

@@ -56,7 +56,7 @@ def test_help_does_not_load_what_only_commands_need() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("slove",), "No such command 'slove'. Did you mean 'solve'?"),
+        (("slove",), "No such command 'slove'. Did you mean 'solve'"),
         (("--versoin",), "--version"),
         (("solve",), "FILE"),
         (("models", "--jsn"), "--json"),
