@@ -66,6 +66,10 @@ class ContinuousDispatcher(Dispatcher):
         """True seconds per second of the cost model, as far as is known."""
         return self._scheduler.believed_pace
 
+    def believed_ends(self) -> list[float]:
+        """Return when each of :attr:`members` is believed to end, others joining as of late."""
+        return self._ends_of(list(self._members.values()), self.timers.now)
+
     def retry_after_seconds(self) -> float:
         """Return when someone who cannot be let in now should try again."""
         if isinstance(self._scheduler, RollingScheduler):
@@ -118,8 +122,14 @@ class ContinuousDispatcher(Dispatcher):
 
     def _predict(self, joining: list[Member], now: float) -> None:
         """Write down when those who join are believed to end, with all who run and join."""
+        ends = self._ends_of([*self._members.values(), *joining], now)
+        for member, end in zip(joining, ends[-len(joining) :], strict=True):
+            member.believed_end_seconds = end
+
+    def _ends_of(self, together: list[Member], now: float) -> list[float]:
+        if not together:
+            return []
         cost = self._scheduler.cost
-        together = [*self._members.values(), *joining]
         arrivals = [each.waiting.arrival for each in together]
         gained = np.array([float(each.num_tokens) for each in together])
         prompts = np.array([float(each.prompt_tokens) for each in arrivals])
@@ -128,9 +138,10 @@ class ContinuousDispatcher(Dispatcher):
         batch = RunningBatch(cost, left, prompts + gained, np.full(len(together), np.inf))
         entries = float(batch.entries(prompts[gained == 0.0]).sum())
         batch = replace(batch, entry_seconds=entries)
-        ends = self._scheduler.believed_pace * batch.seconds_until(left[-len(joining) :])
-        for member, end in zip(joining, ends, strict=True):
-            member.believed_end_seconds = now + float(end)
+        alone = self._scheduler.believed_pace * batch.seconds_until(left)
+        # others will join meanwhile: passes will not be quicker than they were of late
+        ends: list[float] = (now + np.maximum(alone, left * self._meter.pass_seconds)).tolist()
+        return ends
 
     def _take(self, report: Report, at: float) -> None:
         self._account(at)

@@ -121,6 +121,10 @@ class Dispatcher(ABC):
         """True seconds per second of the cost model, as far as is known."""
         return 1.0
 
+    def believed_ends(self) -> list[float]:
+        """Return when each of :attr:`members` is believed to end, as things are now."""
+        return [member.believed_end_seconds for member in self._members.values()]
+
     @property
     def memory_use(self) -> float:
         """Part of the node's memory in use: weights, reserve and what is reserved for members."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from edgebatch.cost import BatchCost
 
 _STRETCH_SECONDS = 0.1
 """Single steps scatter more than requests do; this many of them together are one observation."""
+_MEMORY_SECONDS = 5.0
+"""In so long the load changes little, and many requests join and leave."""
 
 
 class PaceMeter:
@@ -20,11 +23,17 @@ class PaceMeter:
     Args:
         cost: what is believed.
         observe: told of each stretch, believed and actual seconds.
+
+    Attributes:
+        pass_seconds: how long passes took of late, with all prefills between them; 0 before the
+            first.
     """
 
     def __init__(self, cost: BatchCost, observe: Callable[[float, float], None]) -> None:
         self._cost, self._observe = cost, observe
         self._per_step, self._per_token = cost.step_coefficients()
+        self.pass_seconds = 0.0
+        self._seconds, self._passes = 0.0, 0.0
         self._began_at: float | None = None
         self._members_seconds = 0.0
         self._gained: dict[int, int] = {}
@@ -60,9 +69,12 @@ class PaceMeter:
             return False
         passes = max(self._gained.values(), default=0)
         if passes:
-            self._observe(
-                passes * self._cost.step_seconds + self._members_seconds, at - self._began_at
-            )
+            seconds = at - self._began_at
+            self._observe(passes * self._cost.step_seconds + self._members_seconds, seconds)
+            kept = math.exp(-seconds / _MEMORY_SECONDS)
+            self._seconds = kept * self._seconds + seconds
+            self._passes = kept * self._passes + passes
+            self.pass_seconds = self._seconds / self._passes
         self.forget()
         if not idle:
             self.begin(at)

@@ -20,7 +20,8 @@ from edgebatch.serving.guard import App, Guard
 from edgebatch.serving.keys import KeyRing
 from edgebatch.serving.metrics import GatewayMetrics
 from edgebatch.serving.openai_requests import ChatRequest, CompletionRequest
-from edgebatch.serving.refusals import Refusal, invalid, not_ready
+from edgebatch.serving.operator_page import add_page
+from edgebatch.serving.refusals import ErrorBody, Refusal, internal_error, invalid, not_ready
 from edgebatch.serving.settings import Demands
 from edgebatch.serving.slo import slo_of
 from edgebatch.serving.state import StateBoard
@@ -56,6 +57,7 @@ def make_app(gateway: Gateway) -> App:
     _add_error_handlers(app)
     _add_api(app)
     _add_operations(app)
+    add_page(app)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -100,7 +102,7 @@ def _add_operations(app: FastAPI) -> None:
         """Say that the process lives."""
         return "ok"
 
-    @app.get("/readyz", response_class=PlainTextResponse, responses=_RESPONSES)
+    @app.get("/readyz", response_class=PlainTextResponse, responses={503: {"description": "no"}})
     async def readyz(request: Request) -> PlainTextResponse:
         """Say whether requests are taken."""
         state = _gateway(request).state
@@ -114,7 +116,7 @@ def _add_operations(app: FastAPI) -> None:
 
     @app.get("/edgebatch/what-if", responses=_RESPONSES)
     async def what_if_now(
-        request: Request, load_factor: Annotated[float, Query(gt=0.0, le=100.0)] = 1.0
+        request: Request, load_factor: Annotated[float, Query(ge=0.01, le=100.0)] = 1.0
     ) -> JSONResponse:
         """Say what each precision would have done with the latest requests, or so many more."""
         _tenant(request)
@@ -132,7 +134,8 @@ def _add_operations(app: FastAPI) -> None:
         return Response(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
-_ERROR = {"description": "an error in OpenAI's form"}
+_ERROR = {"description": "an error in OpenAI's form", "model": ErrorBody}
+_CODES = {404: "not_found", 405: "method_not_allowed"}
 _RESPONSES: dict[int | str, dict[str, Any]] = dict.fromkeys(
     (400, 401, 404, 408, 413, 422, 429, 503), _ERROR
 )
@@ -254,10 +257,17 @@ def _add_error_handlers(app: FastAPI) -> None:
         where = _path(first["loc"])
         return await refused(request, invalid(f"{where}: {first['msg']}", where))
 
+    @app.exception_handler(Exception)
+    async def broken(request: Request, _: Exception) -> JSONResponse:
+        # the guard logs it
+        return await refused(request, internal_error())
+
     @app.exception_handler(HTTPException)
     async def failed(_: Request, error: HTTPException) -> JSONResponse:
-        body = Refusal(error.status_code, str(error.detail), code="not_found").body()
-        return JSONResponse(body, error.status_code, headers=error.headers)
+        code = _CODES.get(error.status_code, "invalid_request")
+        refusal = Refusal(error.status_code, str(error.detail), code=code)
+        headers = {**refusal.headers(), **(error.headers or {})}
+        return JSONResponse(refusal.body(), error.status_code, headers=headers)
 
 
 def _path(location: tuple[int | str, ...]) -> str:

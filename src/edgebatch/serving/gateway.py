@@ -59,6 +59,8 @@ class Gateway:
         dispatcher: the scheduler's driver.
         outcomes: how many requests ended how, and why.
         num_restarts: how often the engine had to be started again.
+        num_received: requests put to the scheduler or turned away at once; each is counted in
+            ``outcomes`` when it ends.
     """
 
     dispatcher: Dispatcher
@@ -75,7 +77,10 @@ class Gateway:
         self.state = State.STARTING
         self.outcomes: Counter[tuple[Outcome, Reason]] = Counter()
         self.num_restarts = 0
+        self.num_received = 0
         self.on_end: list[Callable[[Ticket, RequestRecord], None]] = []
+        self.on_count: list[Callable[[Outcome, Reason], None]] = []
+        self.on_turned_away: list[Callable[[int], None]] = []
         self._make_engine = make_engine
         self._numbers = itertools.count()
         self._lengths = LengthPredictor(settings.lengths)
@@ -145,6 +150,7 @@ class Gateway:
             ttft_seconds=slo.ttft_seconds,
         )
         ticket = Ticket(arrival)
+        self.num_received += 1
         self._unfinished[tenant] += 1
         self.dispatcher.submit(
             arrival,
@@ -180,12 +186,17 @@ class Gateway:
         keys = self.settings.keys
         most = keys[tenant].most_unfinished if keys else None
         if most is not None and self._unfinished[tenant] >= most:
-            raise self._contended(f"this key has {most} requests waiting or running already")
+            raise self._turned_away(
+                tenant, f"this key has {most} requests waiting or running already"
+            )
         if self.dispatcher.num_waiting >= self.settings.limits.queue:
-            self.outcomes[Outcome.REJECTED, Reason.QUEUE_FULL] += 1
-            raise self._contended("too many requests are waiting")
+            raise self._turned_away(tenant, "too many requests are waiting")
 
-    def _contended(self, message: str) -> Refusal:
+    def _turned_away(self, tenant: int, message: str) -> Refusal:
+        self.num_received += 1
+        self._count(Outcome.REJECTED, Reason.QUEUE_FULL)
+        for listener in self.on_turned_away:
+            listener(tenant)
         seconds = self.dispatcher.retry_after_seconds()
         return Refusal(
             429,
@@ -205,6 +216,10 @@ class Gateway:
             raise not_ready("the engine broke; it is being started again") from error
         if not tokens:
             raise invalid("the prompt is empty", "prompt")
+        end = self.info.vocabulary_size
+        strange = next((token for token in tokens if end is not None and token >= end), None)
+        if strange is not None:
+            raise invalid(f"the model has no token {strange}", "prompt")
         return Prompt(tokens=tokens), len(tokens)
 
     def _limit(self, prompt_tokens: int, max_tokens: int) -> int:
@@ -224,13 +239,18 @@ class Gateway:
     def _ended(self, ticket: Ticket, record: RequestRecord) -> None:
         tenant = ticket.arrival.tenant
         self._unfinished[tenant] -= 1
-        self.outcomes[Outcome(record.outcome), Reason(record.reason)] += 1
+        self._count(Outcome(record.outcome), Reason(record.reason))
         if ticket.finish in (Finish.STOP, Finish.LENGTH):
             limit = ticket.arrival.actual_output_tokens
             self._lengths.observe(tenant, limit, ticket.num_tokens)
         ticket.note_end(record)
         for listener in self.on_end:
             listener(ticket, record)
+
+    def _count(self, outcome: Outcome, reason: Reason) -> None:
+        self.outcomes[outcome, reason] += 1
+        for listener in self.on_count:
+            listener(outcome, reason)
 
     def _possible(self, ticket: Ticket) -> str:
         """Return what would be possible for a request that can never be served as asked."""

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import structlog
 
-from edgebatch.serving.refusals import Refusal
+from edgebatch.serving.refusals import Refusal, internal_error
 from edgebatch.serving.settings import Limits
 
 Scope = MutableMapping[str, Any]
@@ -21,7 +21,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}\Z")
-_QUIET = ("/metrics", "/healthz", "/readyz", "/edgebatch/state")
+_QUIET = ("/metrics", "/healthz", "/readyz", "/edgebatch/state", "/edgebatch/what-if")
 
 log = structlog.get_logger("edgebatch.http")
 
@@ -62,10 +62,7 @@ class Guard:
         except Exception:  # the client learns nothing of it, the log everything
             log.exception("request failed", request_id=request_id, path=scope["path"])
             if not status:
-                broken = Refusal(
-                    500, "the gateway failed", code="internal_error", kind="server_error"
-                )
-                await _refuse(broken, send_named)
+                await _refuse(internal_error(), send_named)
         finally:
             say = log.debug if scope["path"] in _QUIET else log.info
             say(

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from edgebatch.scheduling import Outcome, Reason, RequestRecord
@@ -50,7 +57,9 @@ class GatewayMetrics:
             _RATIOS,
         )
         self._registry.register(_Now(gateway))
+        ProcessCollector(registry=self._registry)
         gateway.on_end.append(self._observe)
+        gateway.on_turned_away.append(self._turned_away)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
@@ -62,13 +71,20 @@ class GatewayMetrics:
     def _histogram(self, name: str, told: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, told, buckets=buckets, registry=self._registry)
 
-    def _observe(self, ticket: Ticket, record: RequestRecord) -> None:
+    def _key(self, tenant: int) -> str:
         keys = self._gateway.settings.keys
+        return keys[tenant].name if keys else ""
+
+    def _turned_away(self, tenant: int) -> None:
+        told = Outcome.REJECTED.name.lower(), Reason.QUEUE_FULL.name.lower()
+        self._ends.labels(*told, "", self._key(tenant)).inc()
+
+    def _observe(self, ticket: Ticket, record: RequestRecord) -> None:
         self._ends.labels(
             Outcome(record.outcome).name.lower(),
             Reason(record.reason).name.lower(),
             "" if ticket.joined is None else ticket.joined.precision,
-            keys[ticket.arrival.tenant].name if keys else "",
+            self._key(ticket.arrival.tenant),
         ).inc()
         if not is_whole(ticket) or ticket.joined is None:
             return
@@ -100,9 +116,21 @@ class _Now(Collector):
         figures = (
             ("vllm:num_requests_running", "Requests in the engine", len(members)),
             ("vllm:num_requests_waiting", "Requests that wait", dispatcher.num_waiting),
+            (
+                "edgebatch_requests_unfinished",
+                "Requests received that have not ended",
+                dispatcher.num_unfinished,
+            ),
             ("edgebatch_ready", "1 if requests are taken", gateway.state is State.READY),
             ("edgebatch_engine_restarts", "Restarts of the engine", gateway.num_restarts),
             ("edgebatch_pace", "True over believed time", dispatcher.believed_pace),
+            ("edgebatch_memory_use", "Part of the node's memory in use", dispatcher.memory_use),
+            ("edgebatch_asyncio_tasks", "Tasks in the event loop", len(asyncio.all_tasks())),
         )
         for name, told, value in figures:
             yield GaugeMetricFamily(name, told, value=float(value))
+        yield CounterMetricFamily(
+            "edgebatch_requests_received",
+            "Requests that were scheduled or turned away at once",
+            value=float(gateway.num_received),
+        )

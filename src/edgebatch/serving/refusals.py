@@ -5,9 +5,26 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from pydantic import BaseModel
+
 from edgebatch.scheduling import Outcome, Reason, RequestRecord
 
 REASON_HEADER = "x-llm-d-request-dropped-reason"
+
+
+class ErrorTold(BaseModel):
+    """What went wrong: for people, and by ``type``, ``param`` and ``code`` for programs."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorBody(BaseModel):
+    """An error as OpenAI's API writes it."""
+
+    error: ErrorTold
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of ours
@@ -72,6 +89,11 @@ def not_ready(message: str, retry_after_seconds: float | None = 1.0) -> Refusal:
         kind="server_error",
         retry_after_seconds=retry_after_seconds,
     )
+
+
+def internal_error() -> Refusal:
+    """Return what clients are told of an error in the gateway itself."""
+    return Refusal(500, "the gateway failed", code="internal_error", kind="server_error")
 
 
 def refusal_of(record: RequestRecord, possible: str, retry_after_seconds: float) -> Refusal:

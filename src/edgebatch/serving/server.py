@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 import socket
@@ -16,6 +17,7 @@ import uvicorn
 from edgebatch.errors import InputError
 from edgebatch.serving.app import make_app
 from edgebatch.serving.gateway import Gateway
+from edgebatch.serving.patience import PatientProtocol
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -50,17 +52,26 @@ def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None) -> No
     asyncio.run(_serve(gateway, on_ready))
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, stalled_seconds: float = 30.0) -> socket.socket:
     """Return a socket at which connections already queue up.
+
+    Args:
+        host: where.
+        port: 0 for any.
+        stalled_seconds: connections end whose client takes nothing in for so long; on Linux.
 
     Raises:
         InputError: the address is taken, or none of this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listening = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise InputError("port", f"cannot listen at {host}:{port}: {error.strerror}") from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections inherit it
+        milliseconds = round(1000 * stalled_seconds)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+    return listening
 
 
 class _Server(uvicorn.Server):
@@ -78,14 +89,19 @@ async def _serve(gateway: Gateway, on_ready: Callable[[str], None] | None) -> No
         make_app(gateway),
         host=settings.host,
         port=settings.port,
+        http=functools.partial(  # type: ignore[arg-type] # called as the class would be
+            PatientProtocol, headers_seconds=settings.limits.headers_seconds
+        ),
+        ws="none",
         log_config=None,
+        log_level="error",
         access_log=False,
         server_header=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
     )
     server = _Server(config)
-    listening = listen(settings.host, settings.port)
+    listening = listen(settings.host, settings.port, settings.limits.send_seconds)
     await gateway.start()
     port = listening.getsockname()[1]
     loop = asyncio.get_running_loop()

@@ -66,14 +66,18 @@ class Limits(_Section):
         body_bytes: longest body of a request.
         max_tokens: greatest output limit that a request may ask for.
         e2e_seconds: longest deadline that a request may ask for.
-        headers_seconds: how long a client may take to send its request.
+        headers_seconds: how long a client may take to send the headers of its request.
+        body_seconds: how long it may take to send the body.
+        send_seconds: how long it may take in nothing of what is sent to it; on Linux.
     """
 
     queue: Count = 256
     body_bytes: Count = 2_000_000
     max_tokens: Count = 4096
     e2e_seconds: Seconds = 3600.0
+    headers_seconds: Seconds = 10.0
     body_seconds: Seconds = 10.0
+    send_seconds: Annotated[float, Field(ge=0.001, le=1e6)] = 30.0
 
 
 class Lengths(_Section):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter, deque
+from collections import deque
 from typing import Any, NamedTuple
 
+from edgebatch.realtime.dispatcher import Member
 from edgebatch.scheduling import Outcome, Reason, RequestRecord
 from edgebatch.serving.gateway import Gateway, State
+from edgebatch.serving.last_minute import LastMinute, told_counts
 from edgebatch.serving.ticket import Ticket
 from edgebatch.workload import Arrival
 
 _MOST_SHOWN = 200
 _MOST_RECENT = 500
-_WINDOW_SECONDS = 60.0
+_USE_SECONDS = 5.0
+"""Over how long the use of compute is taken, so that several who look do not disturb each other."""
 
 
 class Ended(NamedTuple):
@@ -25,6 +28,7 @@ class Ended(NamedTuple):
         record: how.
         joined_at_seconds, believed_end_seconds: what was believed; NaN if it never joined.
         precision: who answered; empty if nobody.
+        num_tokens: how long the answer was.
     """
 
     at_seconds: float
@@ -32,6 +36,7 @@ class Ended(NamedTuple):
     joined_at_seconds: float
     believed_end_seconds: float
     precision: str
+    num_tokens: int
 
 
 class StateBoard:
@@ -49,8 +54,10 @@ class StateBoard:
         self._began_at = time.monotonic()
         self._ended: deque[Ended] = deque(maxlen=_MOST_RECENT)
         self.arrivals: deque[Arrival] = deque(maxlen=_MOST_RECENT)
-        self._busy_before = (0.0, 0.0)
+        self._busy: deque[tuple[float, float]] = deque([(0.0, 0.0)])
+        self._last_minute = LastMinute()
         gateway.on_end.append(self._note)
+        gateway.on_count.append(self._count)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state of now, as plain data for JSON."""
@@ -80,8 +87,8 @@ class StateBoard:
             "use": self._use(now),
             "pace": dispatcher.believed_pace,
             "retry_after_seconds": dispatcher.retry_after_seconds(),
-            "last_minute": self._last_minute(now),
-            "since_start": _counts(gateway.outcomes),
+            "last_minute": self._last_minute.told(now),
+            "since_start": told_counts(gateway.outcomes),
             "recent": [_shown(each) for each in list(self._ended)[-_MOST_SHOWN:]],
         }
 
@@ -95,8 +102,12 @@ class StateBoard:
                 math.nan if joined is None else joined.at_seconds,
                 math.nan if joined is None else joined.believed_end_seconds,
                 "" if joined is None else joined.precision,
+                ticket.num_tokens,
             )
         )
+
+    def _count(self, outcome: Outcome, reason: Reason) -> None:
+        self._last_minute.note(self._gateway.dispatcher.timers.now, outcome, reason)
 
     def _key(self, tenant: int) -> str:
         keys = self._gateway.settings.keys
@@ -127,42 +138,36 @@ class StateBoard:
                 "prompt_tokens": member.waiting.arrival.prompt_tokens,
                 "output_tokens": member.waiting.arrival.output_tokens,
                 "num_tokens": member.num_tokens,
+                "age_seconds": now - member.waiting.arrival.arrival_seconds,
                 "deadline_in_seconds": member.waiting.deadline_at_seconds - now,
-                "believed_end_in_seconds": member.believed_end_seconds - now,
+                "believed_end_in_seconds": end - now,
             }
-            for member in self._gateway.dispatcher.members[:_MOST_SHOWN]
+            for member, end in self._believed()
         ]
 
+    def _believed(self) -> list[tuple[Member, float]]:
+        """Return who is in the engine, and until when."""
+        dispatcher = self._gateway.dispatcher
+        both = zip(dispatcher.members, dispatcher.believed_ends(), strict=True)
+        return list(both)[:_MOST_SHOWN]
+
     def _use(self, now: float) -> dict[str, float]:
-        """Return parts in use: of memory by what is reserved now, of time since the last look."""
-        log, (busy, at) = self._gateway.dispatcher.log, self._busy_before
-        self._busy_before = (log.busy_seconds, now)
+        """Return parts in use: memory by what is reserved now, the radio by the latest batch."""
+        log = self._gateway.dispatcher.log
+        while len(self._busy) > 1 and self._busy[1][0] <= now - _USE_SECONDS:
+            self._busy.popleft()
+        at, busy = self._busy[0]
+        self._busy.append((now, log.busy_seconds))
         node = self._gateway.scenario.hosting.node
+        latest = log.batches[-1] if log.batches else None
         return {
             "compute": min(1.0, (log.busy_seconds - busy) / max(now - at, 1e-3)),
             "memory": self._gateway.dispatcher.memory_use,
             "uplink_seconds": node.uplink_seconds,
             "downlink_seconds": node.downlink_seconds,
+            "uplink": 0.0 if latest is None else latest.uplink_use,
+            "downlink": 0.0 if latest is None else latest.downlink_use,
         }
-
-    def _last_minute(self, now: float) -> dict[str, Any]:
-        latest = [each for each in self._ended if now - each.at_seconds <= _WINDOW_SECONDS]
-        counts = Counter(
-            (Outcome(each.record.outcome), Reason(each.record.reason)) for each in latest
-        )
-        in_time = sum(count for (end, _), count in counts.items() if end is Outcome.IN_TIME)
-        return {
-            "requests": len(latest),
-            "in_time_share": in_time / len(latest) if latest else None,
-            "ends": _counts(counts),
-        }
-
-
-def _counts(counts: Counter[tuple[Outcome, Reason]]) -> list[dict[str, Any]]:
-    return [
-        {"outcome": outcome.name.lower(), "reason": reason.name.lower(), "count": count}
-        for (outcome, reason), count in sorted(counts.items())
-    ]
 
 
 def _shown(ended: Ended) -> dict[str, Any]:
@@ -177,6 +182,8 @@ def _shown(ended: Ended) -> dict[str, Any]:
         "deadline_seconds": _finite(record.deadline_at_seconds - arrived_at),
         "predicted_seconds": _finite(ended.believed_end_seconds - arrived_at),
         "actual_seconds": _finite(record.finished_at_seconds - arrived_at),
+        "output_tokens": record.output_tokens,
+        "num_tokens": ended.num_tokens,
         "ttft_seconds": _finite(record.first_token_at_seconds - arrived_at),
     }
 
