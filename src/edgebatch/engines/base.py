@@ -133,6 +133,7 @@ class EngineInfo:
         precisions: names of the hosted precisions.
         max_context_tokens: most tokens of prompt and answer; None if unknown.
         max_running: most requests that it runs at once; None for as many as memory allows.
+        vocabulary_size: token ids lie below; None if unknown.
         settings: what else matters to whoever compares figures, such as run-time quantisation.
         has_steps: whether its reports are its steps.
         start_seconds: how long starting took.
@@ -147,6 +148,7 @@ class EngineInfo:
     settings: Mapping[str, str] = field(default_factory=dict)
     has_steps: bool = False
     start_seconds: float = 0.0
+    vocabulary_size: int | None = None
 
 
 class Engine(ABC):

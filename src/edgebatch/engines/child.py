@@ -95,19 +95,19 @@ class ChildEngine(Engine):
 
     def submit(self, request: GenerationRequest) -> None:
         """Let a request join at the next step."""
-        process = self._started()
+        self._started()
         if request.precision not in self._precisions:
             raise UnknownNameError("precision", request.precision, self._precisions)
         if request.number in self._running:
             raise InputError("number", f"a request {request.number} is running already")
         self._running.add(request.number)
         self._owed.add(request.number)
-        process.send(request)
+        self._hand_over(request)
 
     def cancel(self, number: int) -> None:
         """Call a request off."""
         if number in self._owed:
-            self._started().send(Cancel(number))
+            self._hand_over(Cancel(number))
 
     @property
     def running(self) -> frozenset[int]:
@@ -139,6 +139,10 @@ class ChildEngine(Engine):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = ()
         self._fail(EngineError(f"{self.name} has been stopped"))
+
+    def _hand_over(self, message: GenerationRequest | Cancel) -> None:
+        """Send what is asked of the child; engines of whole batches hold requests back."""
+        self._started().send(message)
 
     def _started(self) -> ChildProcess:
         if self._process is None:

@@ -71,6 +71,7 @@ class OpenVinoStepEngine:
             precisions=tuple(self._models),
             max_context_tokens=min(known) if known else None,
             max_running=self._settings.max_batch,
+            vocabulary_size=models[0].vocabulary_size,
             settings=settings,
             has_steps=True,
         )

@@ -104,6 +104,16 @@ def _llama_cpp(spec: EngineSpec) -> Engine:
     return LlamaCppEngine(_variants(spec, "gguf"), settings, Path(spec.model).stem)
 
 
+def _transformers(spec: EngineSpec) -> Engine:
+    from edgebatch.engines.transformers import TransformersEngine, TransformersSettings
+
+    settings = checked_settings(TransformersSettings, spec)
+    # one folder serves all precisions: they are made when it is loaded
+    ((stored, folder),) = open_model(spec.model, "huggingface").variants.items()
+    folders = dict.fromkeys(spec.precisions or (stored,), folder)
+    return TransformersEngine(folders, settings, Path(spec.model).stem)
+
+
 def _openai(spec: EngineSpec) -> Engine:
     from edgebatch.engines.http_server import ServerAddress
     from edgebatch.engines.openai_http import OpenAIEngine, OpenAISettings
@@ -147,6 +157,7 @@ _MAKERS: Mapping[str, Callable[[EngineSpec], Engine]] = MappingProxyType(
     {
         "openvino": _openvino,
         "llama-cpp": _llama_cpp,
+        "transformers": _transformers,
         "openai": _openai,
         "simulated": _simulated,
     }
