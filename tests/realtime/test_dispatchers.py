@@ -46,7 +46,7 @@ MIXED = (
     arrival(0, 0.00, 1, 2, deadline=1.0),
     arrival(1, 0.01, 1, 3, deadline=1.0, actual=1),
     arrival(2, 0.02, 1, 3, deadline=0.06),  # takes 150 ms alone: rejected
-    arrival(3, 0.03, 1, 1, deadline=0.05),  # waits for what runs: expires
+    arrival(3, 0.03, 1, 1, deadline=0.08),  # waits for what runs: expires
     arrival(4, 0.50, 1, 2, deadline=1.0),
 )
 
@@ -292,3 +292,19 @@ def test_prompts_are_cut_out_of_the_text_the_same_way_every_time() -> None:
     steps = {(later - earlier) % 100 for earlier, later in itertools.pairwise(prompt)}
     assert steps == {1}
     assert prompt != PROMPTS.prompt(4, 250).tokens
+
+
+def test_epochs_reckon_with_an_engine_that_was_seen_to_be_slow() -> None:
+    scheduler = epoch_scheduler()
+
+    async def observed() -> None:
+        with_engine = engine(time_factor=2.0)
+        await with_engine.start()
+        dispatcher = EpochDispatcher(with_engine, scheduler)
+        # two tokens are believed to take 90 ms and take 180
+        in_doubt = arrival(1, 0.5, 1, 2, deadline=0.15)
+        await replay(listed(arrival(0, 0.0, 1, 2), in_doubt), dispatcher, PROMPTS)
+
+    run(observed())
+    assert scheduler.pace.pace == pytest.approx(2.0, rel=0.1)
+    assert scheduler.ledger.column("outcome").tolist() == [Outcome.IN_TIME, Outcome.EXPIRED]

@@ -19,6 +19,7 @@ from edgebatch.cost.formulas import (
     prefill_flops,
     weight_bytes,
 )
+from edgebatch.cost.pace import paced
 
 __all__ = [
     "BatchCost",
@@ -35,6 +36,7 @@ __all__ = [
     "hosted_bytes",
     "kv_bytes_per_token",
     "linear_flops",
+    "paced",
     "prefill_flops",
     "require_hostable",
     "spectrum_shares",

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgebatch.cost import BatchCost, Budget, hosted_bytes
+from edgebatch.cost import BatchCost, Budget, hosted_bytes, paced
 from edgebatch.problem import Batching, Model, Node, Precision, Problem, Requests
 from edgebatch.problem.checks import FloatArray
 from edgebatch.radio import Channel
 from edgebatch.scheduling.fastest import FastestAnswer
+from edgebatch.scheduling.observed import ObservedPace
 from edgebatch.scheduling.outcomes import Ledger, Outcome, Reason
 from edgebatch.scheduling.waiting import Waiting, WaitingQueue, not_served, served
 from edgebatch.solvers import Fcfs, Filling, Result, Solver, Status, Stop
@@ -81,6 +82,7 @@ class EpochScheduler:
         ledger: what became of every request.
         queue: who waits.
         channel: as given.
+        pace: how fast the node was seen to be, if whoever drives it tells.
     """
 
     def __init__(
@@ -98,7 +100,12 @@ class EpochScheduler:
         self.queue = WaitingQueue(self._fastest, self.ledger, queue_limit=queue_limit)
         self.channel = channel
         self._solver, self._stop = solver, stop
+        self.pace = ObservedPace()
         self._num_batches = 0
+
+    def observe(self, believed_seconds: float, actual_seconds: float) -> None:
+        """Take note of how long a batch took that should have taken so long at its lengths."""
+        self.pace.observe(believed_seconds, actual_seconds)
 
     def submit(self, arrival: Arrival, now: float) -> Waiting | None:
         """Take a request in; None if it was rejected at once."""
@@ -200,7 +207,10 @@ class EpochScheduler:
             uplink_share=uplink,
             downlink_share=downlink,
         )
-        return Problem(hosting.node, hosting.model, hosting.precisions, requests, hosting.batching)
+        node, precisions = hosting.node, hosting.precisions
+        if self.pace.pace != 1.0:
+            node, precisions = paced(node, precisions, self.pace.pace)
+        return Problem(node, hosting.model, precisions, requests, hosting.batching)
 
     def _limited(self, problem: Problem, longest_batch_seconds: float) -> Problem:
         """Return the problem with deadlines drawn in so that batches keep to the limit."""

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Protocol
 
+from edgebatch.cost import BatchCost, batch_seconds
 from edgebatch.errors import InputError
+from edgebatch.problem import Request
 from edgebatch.scheduling.epoch import Batch, EpochScheduler
 from edgebatch.scheduling.log import BatchRecord, RunLog
+from edgebatch.scheduling.waiting import Waiting
 from edgebatch.solvers import Status
+from edgebatch.workload import Arrival
 
 
 class Priority(IntEnum):
@@ -84,6 +88,9 @@ class EpochLoop(ABC):
         hosting = scheduler.hosting
         self._scheduler, self._protocol, self._timers = scheduler, protocol, timers
         self._node = hosting.node
+        self._costs = [
+            BatchCost(hosting.node, hosting.model, precision) for precision in hosting.precisions
+        ]
         names = tuple(precision.name for precision in hosting.precisions)
         self.log = RunLog(scheduler.ledger, names)
         self._uplinked: Batch | None = None
@@ -96,6 +103,15 @@ class EpochLoop(ABC):
     @abstractmethod
     def _compute(self, batch: Batch) -> None:
         """Let the node compute a batch; whoever does calls :meth:`_compute_ended` at its end."""
+
+    def _seconds_as_it_came(
+        self, members: Sequence[Waiting], precision: int
+    ) -> tuple[float, float]:
+        """Return the time of a batch and of its first pass, at the lengths that came."""
+        cost, batching = self._costs[precision], self._scheduler.hosting.batching
+        whole = [_as_it_came(member.arrival) for member in members]
+        first_pass = [replace(request, output_tokens=1) for request in whole]
+        return batch_seconds(whole, batching, cost), batch_seconds(first_pass, batching, cost)
 
     def _ask(self, not_before: float = 0.0) -> None:
         """See that a decision is taken at the first permitted instant from ``not_before`` on."""
@@ -222,6 +238,10 @@ class EpochLoop(ABC):
                 solver_seconds=batch.result.runtime_seconds,
             )
         )
+
+
+def _as_it_came(arrival: Arrival) -> Request:
+    return Request("", arrival.prompt_tokens, arrival.actual_output_tokens, math.inf)
 
 
 def _next_multiple(at_seconds: float, step_seconds: float) -> float:

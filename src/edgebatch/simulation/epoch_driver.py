@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 
-from edgebatch.cost import BatchCost, batch_seconds
-from edgebatch.problem import Request
 from edgebatch.scheduling import Batch, EpochLoop, EpochProtocol, EpochScheduler, Priority, RunLog
 from edgebatch.simulation.kernel import EventQueue
 from edgebatch.simulation.reality import Reality
@@ -32,12 +29,8 @@ class EpochSimulation(EpochLoop):
     ) -> None:
         self._events = EventQueue()
         super().__init__(scheduler, protocol, self._events)
-        hosting = scheduler.hosting
         self._arrivals: Iterator[Arrival] = iter(workload)
         self._factors = reality.factors()
-        self._costs = [
-            BatchCost(hosting.node, hosting.model, precision) for precision in hosting.precisions
-        ]
 
     def run(self, on_arrival: Callable[[], None] | None = None) -> RunLog:
         """Carry the run out to the end of the last answer and return its log.
@@ -69,29 +62,10 @@ class EpochSimulation(EpochLoop):
     def _compute(self, batch: Batch) -> None:
         now = self._events.now
         factor = self._factors.next()
-        seconds, prefill_seconds = self._actual_seconds(batch)
+        seconds, prefill_seconds = self._seconds_as_it_came(batch.members, batch.precision)
         first_token_at = now + factor * prefill_seconds
         self._events.schedule(
             now + factor * seconds,
             Priority.FINISH,
             lambda: self._compute_ended(batch, now, first_token_at),
-        )
-
-    def _actual_seconds(self, batch: Batch) -> tuple[float, float]:
-        """Return the time of the whole batch and of its first pass at the lengths that came."""
-        cost = self._costs[batch.precision]
-        members = [
-            Request(
-                id="",
-                prompt_tokens=member.arrival.prompt_tokens,
-                output_tokens=member.arrival.actual_output_tokens,
-                deadline_seconds=math.inf,
-            )
-            for member in batch.members
-        ]
-        batching = self._scheduler.hosting.batching
-        first_pass = [Request("", member.prompt_tokens, 1, math.inf) for member in members]
-        return (
-            batch_seconds(members, batching, cost),
-            batch_seconds(first_pass, batching, cost),
         )
