@@ -1,0 +1,123 @@
+"""``edgebatch run`` and ``edgebatch generate`` on real engines, in processes of their own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cli_process import edgebatch, refusal
+from edgebatch.problem import Model, Node, Precision
+from toy_profile import toy_profile
+
+pytest.importorskip("openvino_genai", reason="the default engine (extra engine)")
+
+SIMULATED = ("run", "--engine", "simulated", "-s", "workload.num_requests=20")
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Path:
+    """A node with room for the shipped model, in the precision that the engine calls w8."""
+    node = Node(memory_bytes=1e9, flops=1e12)
+    model = Model(3, 192, 384, heads=3, kv_heads=1, gated_ffn=True)
+    measured = toy_profile().replace(node=node, model=model, precisions=(Precision("w8", 1.0),))
+    measured.save(tmp_path / "profile.toml")
+    return tmp_path / "profile.toml"
+
+
+def test_the_shipped_model_answers_by_one_command() -> None:
+    shown = edgebatch("generate", "The class statement", "--max-tokens", "8", "--json")
+    answer = json.loads(shown.stdout)
+    assert (answer["tokens"], answer["finish"]) == (8, "length")
+    assert answer["text"]
+    spoken = edgebatch("generate", "The class statement", "--max-tokens", "8")
+    assert spoken.stdout.decode() == answer["text"] + "\n"
+
+
+def test_a_run_has_the_figures_of_a_simulation_beside_it() -> None:
+    shown = edgebatch(*SIMULATED, "--policy", "rolling", "--beside-simulation", "--json")
+    measured = json.loads(shown.stdout)
+    assert measured["requests"] == measured["simulation"]["requests"] == 20
+    assert set(measured["simulation"]) <= set(measured)
+    assert measured["engine"]["engine"] == "simulated"
+    table = edgebatch(*SIMULATED, "--beside-simulation").stdout.decode()
+    assert "measured" in table
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_a_killed_engine_ends_the_run_and_keeps_every_outcome(
+    profile: Path, tmp_path: Path
+) -> None:
+    records = tmp_path / "requests.csv"
+    command = ["run", "--profile", profile, "--requests", records, "--policy", "continuous"]
+    rate = ["-s", "workload.rate_per_second=20", "-s", "workload.num_requests=2000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edgebatch", *map(str, command), *rate],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    engine = _engine_of(process.pid)
+    time.sleep(2.0)
+    engine.send_signal(signal.SIGKILL)
+    printed, said = process.communicate(timeout=30)
+    assert process.returncode == 3
+    [line] = said.decode().splitlines()
+    assert line.startswith("edgebatch: error: OpenVINO")
+    assert "SIGKILL" in line
+    assert b"failed" in printed
+    with records.open(newline="", encoding="utf-8") as file:
+        outcomes = [row["outcome"] for row in csv.DictReader(file)]
+    assert {"in_time", "failed"} <= set(outcomes)
+    assert 0 < len(outcomes) < 2000
+    assert not psutil.pid_exists(engine.pid)
+
+
+def _engine_of(pid: int) -> psutil.Process:
+    """Return the engine's process once it holds the model."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        for child in psutil.Process(pid).children(recursive=True):
+            if child.memory_info().rss > 100e6:
+                return child
+        time.sleep(0.1)
+    raise AssertionError("there is no engine")
+
+
+def test_a_model_that_is_none_is_one_line(profile: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for name in ("openvino_model", "openvino_tokenizer", "openvino_detokenizer"):
+        (broken / f"{name}.xml").write_text("<net>", encoding="utf-8")
+        (broken / f"{name}.bin").write_bytes(b"")
+    (broken / "config.json").write_text("{}", encoding="utf-8")
+    assert str(broken) in refusal("run", "--profile", profile, "--model", broken)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--engine", "opnvino"), "did you mean 'openvino'?"),
+        (("--engine", "simulated:time_factor=0"), "engine.simulated.time_factor"),
+        (("--engine", "openai"), "--url: is needed with --engine openai"),
+        (("--url", "http://127.0.0.1:1"), "--url: only goes with --engine openai"),
+        (("--profile", "missing.toml"), "missing.toml"),
+        (("--text", "missing.txt"), "--text: cannot be read"),
+        (("--policy", "roling"), "did you mean 'rolling'?"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: tuple[str, ...], said: str) -> None:
+    assert said in refusal("run", *arguments)
+
+
+def test_a_server_that_is_not_there_is_told_within_seconds() -> None:
+    result = edgebatch("generate", "a", "--engine", "openai", "--url", "http://127.0.0.1:9")
+    assert result.returncode == 3
+    [line] = result.stderr.decode().splitlines()
+    assert "127.0.0.1:9" in line
