@@ -205,7 +205,9 @@ def gateway_process(log: Path, *arguments: str) -> Iterator[str]:
         )
     try:
         assert process.stdout is not None
-        yield process.stdout.readline().split()[-1]
+        told = process.stdout.readline()
+        assert told, log.read_text(encoding="utf-8")
+        yield told.split()[-1]
         assert process.poll() is None, "the gateway has ended"
     finally:
         process.kill()

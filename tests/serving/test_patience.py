@@ -42,7 +42,7 @@ def test_a_client_that_takes_nothing_in_loses_its_connection(
     monkeypatch.setenv("EDGEBATCH_LIMITS__MAX_TOKENS", "100000")
     log = tmp_path / "log.jsonl"
     with (
-        gateway_process(log, "--engine", "simulated:time_factor=0.01") as url,
+        gateway_process(log, "--engine", "simulated") as url,
         socket.socket() as stalled,
     ):
         before = open_files(url)

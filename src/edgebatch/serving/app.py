@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Receive, Scope, Send
 
 from edgebatch import __version__
 from edgebatch.serving.answers import AnswerForm, fulfilment_headers, is_whole
@@ -178,15 +179,29 @@ async def _stream(request: Request, gateway: Gateway, ticket: Ticket, form: Answ
     if ticket.joined is None:
         raise gateway.refusal(ticket)
 
-    async def events() -> AsyncIterator[bytes]:
-        try:
-            async for event in form.events(ticket):
-                yield event
-        finally:
-            gateway.cancel(ticket)
-
     headers = {"cache-control": "no-cache", **fulfilment_headers(ticket)}
-    return StreamingResponse(events(), media_type="text/event-stream", headers=headers)
+    return _Events(form.events(ticket), headers, lambda: gateway.cancel(ticket))
+
+
+class _Events(StreamingResponse):
+    """A stream that says when it is over, also if the client goes while it takes nothing in.
+
+    The generator's own end would come too late: cancelled while it does not run, it ends when the
+    garbage collector finds it.
+    """
+
+    def __init__(
+        self, events: AsyncIterator[bytes], headers: dict[str, str], on_over: Callable[[], None]
+    ) -> None:
+        super().__init__(events, media_type="text/event-stream", headers=headers)
+        self._on_over = on_over
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send all, or as much as the client takes."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._on_over()
 
 
 async def _whole(request: Request, gateway: Gateway, ticket: Ticket, form: AnswerForm) -> Response:
