@@ -74,21 +74,25 @@ class LlamaCppScorer:
         """See :class:`edgebatch.calibration.quality.Scorer`."""
         rows = np.full((len(tokens) - 1, self._vocabulary_size), math.log(_LEAST_PROBABILITY))
         for position, row in enumerate(rows):
-            answer = await self._asked(
-                "POST",
-                "/completion",
-                {
-                    "prompt": list(tokens[: position + 1]),
-                    "n_predict": 1,
-                    "n_probs": self._vocabulary_size,
-                    "temperature": 0.0,
-                    "cache_prompt": True,
-                },
-            )
-            for candidate in answer["completion_probabilities"][0]["top_logprobs"]:
+            for candidate in await self._candidates(tokens[: position + 1]):
                 # the server says −3.4e38 for what is as good as impossible
                 row[candidate["id"]] = max(candidate["logprob"], math.log(_LEAST_PROBABILITY))
         return log_softmax(rows)
+
+    async def _candidates(self, tokens: Sequence[int]) -> Any:
+        """Return every token that may come next, with its probability's logarithm."""
+        body = {
+            "prompt": list(tokens),
+            "n_predict": 1,
+            "n_probs": self._vocabulary_size,
+            "temperature": 0.0,
+            "cache_prompt": True,
+        }
+        answer = await self._asked("POST", "/completion", body)
+        if not answer.get("completion_probabilities"):
+            # the likeliest is the end, of which the server says nothing; so without the end
+            answer = await self._asked("POST", "/completion", {**body, "ignore_eos": True})
+        return answer["completion_probabilities"][0]["top_logprobs"]
 
     async def _asked(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         import httpx
