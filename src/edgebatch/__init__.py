@@ -10,17 +10,21 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgebatch.calibration.profile import Profile
     from edgebatch.comparison import estimated_capacity, tuned
     from edgebatch.comparison.compare import Comparison, Run, compare
     from edgebatch.cost import Budget, Evaluation, Violation, evaluate, spectrum_shares
+    from edgebatch.engines.registry import EngineSpec, make_engine
     from edgebatch.errors import (
         CannotHostError,
         EdgebatchError,
+        EngineError,
         InputError,
         MissingExtraError,
         UnknownNameError,
         UnsupportedError,
     )
+    from edgebatch.local_models import LocalModel, open_model
     from edgebatch.presets import device_preset, model_preset, precision_preset
     from edgebatch.problem import (
         Batching,
@@ -52,15 +56,19 @@ __all__ = [
     "Committed",
     "Comparison",
     "EdgebatchError",
+    "EngineError",
+    "EngineSpec",
     "Evaluation",
     "InFlight",
     "InputError",
+    "LocalModel",
     "MissingExtraError",
     "Model",
     "Node",
     "Policy",
     "Precision",
     "Problem",
+    "Profile",
     "RadioScenario",
     "Reality",
     "Request",
@@ -85,8 +93,10 @@ __all__ = [
     "estimated_capacity",
     "evaluate",
     "load_problem",
+    "make_engine",
     "make_solver",
     "model_preset",
+    "open_model",
     "open_trace",
     "parse_policy",
     "parse_problem",
@@ -102,16 +112,20 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "calibration.profile": ("Profile",),
     "comparison": ("Comparison", "Run", "compare", "estimated_capacity", "tuned"),
     "cost": ("Budget", "Evaluation", "Violation", "evaluate", "spectrum_shares"),
+    "engines.registry": ("EngineSpec", "make_engine"),
     "errors": (
         "CannotHostError",
         "EdgebatchError",
+        "EngineError",
         "InputError",
         "MissingExtraError",
         "UnknownNameError",
         "UnsupportedError",
     ),
+    "local_models": ("LocalModel", "open_model"),
     "presets": ("device_preset", "model_preset", "precision_preset"),
     "problem": (
         "Batching",

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import gateway_keys
 from command_reference import command_reference
 from console_sessions import (
     REPOSITORY,
@@ -40,6 +41,10 @@ def main() -> None:
     (REPOSITORY / "docs" / "command-line.md").write_text(command_reference(), encoding="utf-8")
     scenarios = REPOSITORY / "docs" / "scenarios.md"
     scenarios.write_text(refreshed(scenarios.read_text(encoding="utf-8")), encoding="utf-8")
+    settings = gateway_keys.PAGE
+    settings.write_text(
+        gateway_keys.refreshed(settings.read_text(encoding="utf-8")), encoding="utf-8"
+    )
     for document in documents():
         _update(document)
 

@@ -20,6 +20,7 @@ from edgebatch.cli import (
     compare,
     convert,
     devices,
+    engines,
     fidelity,
     generate,
     models,
@@ -77,6 +78,7 @@ _register("solve", solve.command, solve.EXAMPLES)
 _register("models", models.command, models.EXAMPLES)
 _register("devices", devices.command, devices.EXAMPLES)
 _register("precisions", precisions.command, precisions.EXAMPLES)
+_register("engines", engines.command, engines.EXAMPLES)
 _register("trace", trace.command, trace.EXAMPLES)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -43,6 +45,38 @@ class EngineSpec:
     costs: Sequence[BatchCost] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class EngineKind:
+    """An engine that can be asked for.
+
+    Attributes:
+        name: what it is asked for by.
+        summary: what it is.
+        make: makes one.
+        settings: where its settings are defined, module and class.
+        extra: what has to be installed for it; empty for nothing.
+        library: module that is there if that is installed.
+    """
+
+    name: str
+    summary: str
+    make: Callable[[EngineSpec], Engine]
+    settings: str
+    extra: str = ""
+    library: str = ""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether what it needs is installed."""
+        return not self.library or importlib.util.find_spec(self.library) is not None
+
+    def settings_type(self) -> type[Any]:
+        """Return the dataclass of its settings."""
+        module, _, name = self.settings.partition(":")
+        kind: type[Any] = getattr(importlib.import_module(module), name)
+        return kind
+
+
 def parse_engine(text: str) -> tuple[str, dict[str, str]]:
     """Return name and settings written as ``name`` or ``name:key=value,key=value``.
 
@@ -51,7 +85,7 @@ def parse_engine(text: str) -> tuple[str, dict[str, str]]:
         InputError: a setting is not of that form, or given twice.
     """
     name, _, tail = text.partition(":")
-    lookup(_MAKERS, name.strip(), "engine")
+    lookup(ENGINES, name.strip(), "engine")
     settings: dict[str, str] = {}
     for setting in filter(None, tail.split(",")):
         key, equals, value = (part.strip() for part in setting.partition("="))
@@ -65,7 +99,7 @@ def parse_engine(text: str) -> tuple[str, dict[str, str]]:
 
 def engine_names() -> list[str]:
     """Return the names of all engines."""
-    return list(_MAKERS)
+    return list(ENGINES)
 
 
 def make_engine(spec: EngineSpec) -> Engine:
@@ -76,7 +110,7 @@ def make_engine(spec: EngineSpec) -> Engine:
         InputError: a setting is wrong, or there is no such model.
         MissingExtraError: a library that is needed for reading the model is not installed.
     """
-    return lookup(_MAKERS, spec.name, "engine")(spec)
+    return lookup(ENGINES, spec.name, "engine").make(spec)
 
 
 def _simulated(spec: EngineSpec) -> Engine:
@@ -153,12 +187,49 @@ def checked_settings(kind: type[Settings], spec: EngineSpec) -> Settings:
         raise InputError(path, f"{first['msg']}, got {first['input']!r}") from error
 
 
-_MAKERS: Mapping[str, Callable[[EngineSpec], Engine]] = MappingProxyType(
+ENGINES: Mapping[str, EngineKind] = MappingProxyType(
     {
-        "openvino": _openvino,
-        "llama-cpp": _llama_cpp,
-        "transformers": _transformers,
-        "openai": _openai,
-        "simulated": _simulated,
+        kind.name: kind
+        for kind in (
+            EngineKind(
+                "openvino",
+                "OpenVINO GenAI, continuous batching on Intel and ARM",
+                _openvino,
+                "edgebatch.engines.openvino:OpenVinoSettings",
+                extra="engine",
+                library="openvino_genai",
+            ),
+            EngineKind(
+                "llama-cpp",
+                "llama.cpp's server, GGUF files",
+                _llama_cpp,
+                "edgebatch.engines.llama_cpp_settings:LlamaCppSettings",
+                extra="llama-cpp",
+                library="xllamacpp",
+            ),
+            EngineKind(
+                "transformers",
+                "PyTorch, left-padded static batches",
+                _transformers,
+                "edgebatch.engines.transformers:TransformersSettings",
+                extra="transformers",
+                library="transformers",
+            ),
+            EngineKind(
+                "openai",
+                "any server with OpenAI's API",
+                _openai,
+                "edgebatch.engines.openai_http:OpenAISettings",
+                extra="serve",
+                library="httpx",
+            ),
+            EngineKind(
+                "simulated",
+                "the cost model under the wall clock, no model",
+                _simulated,
+                "edgebatch.engines.simulated:SimulatedSettings",
+            ),
+        )
     }
 )
+"""All engines by name, the default first."""
