@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgebatch.calibration.trials import Lengths, Trial, level_trial
 
@@ -14,8 +14,11 @@ _LARGEST_SIZE = 32
 _LEAST_SHARE = 0.85
 """With fewer of its trials affordable, a grid is thinned; corners tell more than neighbours."""
 _FEWEST_PASSES = 4
+_GRID_SHARE, _TYPICAL_SHARE, _HELD_OUT_SHARE = 0.22, 0.12, 0.16
+"""Of the time there is, what each takes in one round."""
+_ON_GRID_SIZES, _OFF_GRID_SIZES = (1, 2, 4, 8, 16, 32), (1, 3, 5, 7, 11, 14, 21, 27)
 _LARGEST_SHARE = 0.25
-"""Of the time for held-out batches, what any of them may take."""
+"""Of the time for drawn batches, what any of them may take."""
 
 # real-looking lengths: half of the prompts lie between 50 and 220 tokens, half of the answers
 # between 20 and 70, and both have long tails; like those of chats, scaled to small models
@@ -87,19 +90,25 @@ class Effort:
 def planned_trials(
     precisions: Sequence[str], limits: Limits, pace: Pace, effort: Effort, *, seed: int
 ) -> list[Trial]:
-    """Return one round: each trial of the grid and each held-out batch once in every precision.
+    """Return one round: grid, typical batches and held-out batches, once in every precision.
 
     As many as a round of half the budget has time for, so that it can be repeated: first sizes and
-    decode passes are thinned, then the costliest left out.
+    decode passes are thinned, then the costliest left out. The typical batches are there because
+    no machine is quite as linear as the cost model: what is fitted should be right where most
+    batches are. They are drawn apart from those that are held out.
 
     Returns:
         Trials in an order drawn from the seed, held-out ones among them.
     """
-    grid = _affordable_grid(limits, pace, effort, effort.budget_seconds / 3.0 / len(precisions))
-    held_out = _held_out(limits, pace, effort, len(precisions), seed)
+    each_seconds = effort.budget_seconds / len(precisions)
+    grid = _affordable_grid(limits, pace, effort, _GRID_SHARE * each_seconds)
+    typical = _drawn(
+        _offered(_ON_GRID_SIZES, limits) * 2, limits, pace, _TYPICAL_SHARE * each_seconds, seed
+    )
+    held_out = _held_out(limits, pace, effort, _HELD_OUT_SHARE * each_seconds, seed)
     trials = [
         Trial(precision, shape.members, shape.joiners, shape.held_out)
-        for shape in (*grid, *held_out)
+        for shape in (*grid, *typical, *held_out)
         for precision in precisions
     ]
     random.Random(seed).shuffle(trials)
@@ -162,32 +171,40 @@ def _cheapest(shapes: Iterable[Trial], pace: Pace, budget_seconds: float) -> lis
 
 
 def _held_out(
-    limits: Limits, pace: Pace, effort: Effort, num_precisions: int, seed: int
+    limits: Limits, pace: Pace, effort: Effort, budget_seconds: float, seed: int
 ) -> list[Trial]:
-    """Draw ragged batches of sizes and lengths off the grid, as long as there is time for.
+    """Draw ragged batches of sizes and lengths off the grid, as long as there is time for."""
+    offered = _offered(_OFF_GRID_SIZES, limits)
+    sizes = [offered[number % len(offered)] for number in range(effort.held_out)]
+    drawn = _drawn(sizes, limits, pace, budget_seconds, f"held-out {seed}")
+    return [replace(trial, held_out=True) for trial in drawn]
+
+
+def _offered(sizes: Sequence[int], limits: Limits) -> list[int]:
+    largest = min(_LARGEST_SIZE, limits.max_running or _LARGEST_SIZE)
+    return [size for size in sizes if size <= largest]
+
+
+def _drawn(
+    sizes: Sequence[int], limits: Limits, pace: Pace, budget_seconds: float, seed: int | str
+) -> list[Trial]:
+    """Draw ragged batches with real-looking lengths, one of each size while there is time.
 
     Rather fewer of them than with answers of a few tokens, which nobody asks for.
     """
-    numbers = random.Random(f"held-out {seed}")
-    left_seconds = effort.budget_seconds / 6.0 / num_precisions
-    sizes = _off_grid_sizes(limits)
+    numbers = random.Random(seed)
+    left_seconds = budget_seconds
     drawn: list[Trial] = []
-    for number in range(effort.held_out):
-        size = sizes[number % len(sizes)]
-        share = max(2.0 / (effort.held_out - number), _LARGEST_SHARE) * left_seconds
+    for number, size in enumerate(sizes):
+        share = max(2.0 / (len(sizes) - number), _LARGEST_SHARE) * left_seconds
         for scale in (1.0, 0.5, 0.25, 0.12):
             members = tuple(_drawn_lengths(numbers, limits, scale) for _ in range(size))
-            trial = Trial("", members, held_out=True)
+            trial = Trial("", members)
             if limits.allow(trial) and pace.seconds(trial) <= min(share, left_seconds):
                 drawn.append(trial)
                 left_seconds -= pace.seconds(trial)
                 break
     return drawn
-
-
-def _off_grid_sizes(limits: Limits) -> list[int]:
-    largest = min(_LARGEST_SIZE, limits.max_running or _LARGEST_SIZE)
-    return [size for size in (1, 3, 5, 7, 11, 14, 21, 27) if size <= largest]
 
 
 def _drawn_lengths(numbers: random.Random, limits: Limits, scale: float) -> Lengths:

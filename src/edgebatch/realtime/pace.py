@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from edgebatch.cost import BatchCost
 
-_STRETCH_SECONDS = 0.1
-"""Single steps scatter more than requests do; this many of them together are one observation."""
+_STRETCH_SECONDS = 0.25
+"""Single steps scatter more than whole answers do; so many steps together are one observation."""
 _MEMORY_SECONDS = 5.0
 """In so long the load changes little, and many requests join and leave."""
 

@@ -37,11 +37,11 @@ def test_a_slow_model_gets_fewer_and_shorter_trials() -> None:
 
 
 def test_a_slower_model_gets_fewer_sizes_before_it_loses_large_ones() -> None:
-    slower = Pace(prompt_token_seconds=4e-4, pass_seconds=0.02, member_seconds=2e-3)
+    slower = Pace(prompt_token_seconds=2.5e-4, pass_seconds=0.0125, member_seconds=1.25e-3)
 
     def sizes(pace: Pace) -> set[int]:
-        level = [trial for trial in plan(pace) if not trial.held_out and not trial.joiners]
-        return {trial.size for trial in level}
+        trials = [trial for trial in plan(pace) if not trial.joiners]
+        return {trial.size for trial in trials if len(set(trial.members)) == 1}
 
     assert sizes(QUICK) == {1, 2, 4, 8, 16, 32}
     assert sizes(slower) == {1, 4, 16}
@@ -69,6 +69,16 @@ def test_precisions_meet_the_same_trials_but_not_one_after_the_other() -> None:
     assert shapes("f16") == shapes("w8")
     changes = sum(one.precision != other.precision for one, other in pairwise(trials))
     assert changes > len(trials) / 3
+
+
+def test_typical_batches_are_drawn_apart_from_those_held_out() -> None:
+    def drawn(*, held_out: bool) -> set[tuple[Lengths, ...]]:
+        trials = [trial for trial in plan() if trial.held_out == held_out and not trial.joiners]
+        return {trial.members for trial in trials if len(set(trial.members)) > 1}
+
+    typical = drawn(held_out=False)
+    assert {len(members) for members in typical} == {2, 4, 8, 16, 32}
+    assert not typical & drawn(held_out=True)
 
 
 def test_held_out_batches_are_ragged_and_of_sizes_off_the_grid() -> None:
