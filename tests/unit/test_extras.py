@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-EXTRAS = ("ortools", "highspy", "matplotlib", "pyarrow")
+EXTRAS = (
+    *("ortools", "highspy", "numba", "matplotlib", "pyarrow", "plotly", "jinja2", "scipy"),
+    *("distributed", "openvino", "openvino_genai", "xllamacpp", "torch", "transformers"),
+    *("httpx", "fastapi", "uvicorn", "pydantic_settings", "prometheus_client", "structlog"),
+)
 
 PROBLEM = """
 batching = "ragged"
@@ -95,6 +99,13 @@ def test_comparing_works_and_says_why_nothing_is_drawn(folder: Path) -> None:
         (("solve", "problem.toml", "--solver", "milp"), "solvers"),
         (("compare", "--plot", "plot.svg"), "study"),
         (("simulate", "--requests", "out.parquet"), "study"),
+        (("solve", "problem.toml", "--solver", "exact"), "exact"),
+        (("generate", "a"), "engine"),
+        (("generate", "a", "-e", "llama-cpp"), "llama-cpp"),
+        (("generate", "a", "-e", "openai", "--url", "http://127.0.0.1:9"), "serve"),
+        (("serve", "--engine", "simulated"), "serve"),
+        (("serve", "--check"), "serve"),
+        (("sweep", "--policy", "fcfs", "--output", "out"), "study"),
     ],
 )
 def test_what_needs_an_extra_says_in_one_line_what_to_install(
