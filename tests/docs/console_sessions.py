@@ -27,7 +27,7 @@ PUBLIC_DATA = REPOSITORY.parent / "shared" / "data"
 """Where public traces and tables, too large for the repository, are looked for."""
 
 _BLOCK = re.compile(
-    r"(?:^<!-- gateway: (?P<gateway>.+) -->\n)?(?:^<!-- needs: (?P<needs>\S+) -->\n)?"
+    r"(?:^<!-- gateway: (?P<gateway>[^\n]+) -->\n)?(?:^<!-- needs: (?P<needs>\S+) -->\n)?"
     r'^```(?P<kind>\w+)(?: title="(?P<title>[^"]+)")?\n'
     r"(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
