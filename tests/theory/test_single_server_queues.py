@@ -17,9 +17,9 @@ from replications import assert_agrees, interval
 from edgebatch.problem import Node
 from edgebatch.problem.checks import FloatArray
 from edgebatch.scheduling import ContinuousScheduler, EpochScheduler, Hosting, JoinRules
+from edgebatch.scheduling.log import RunLog
 from edgebatch.simulation.continuous_driver import ContinuousSimulation
 from edgebatch.simulation.epoch_driver import EpochSimulation
-from edgebatch.scheduling.log import RunLog
 from edgebatch.solvers import Fcfs, NoBatching
 from edgebatch.workload import (
     Constant,
