@@ -3,9 +3,11 @@
     python benchmarks/engines/run_beside_simulation.py --profile profile.toml
 
 For every load and policy the workload of a scenario is replayed against the engine, and simulated
-with the profile that the scheduler believes. One line a run is printed and appended to a CSV file;
-runs that are there already are not done again. The table at the end says by how many percentage
-points served-in-time differs, and whether the policies come in the same order.
+with the profile that the scheduler believes: once as it stands, and once with all its times as much
+longer or shorter as the engine's were in that run (its *pace*). The first tells how far profile and
+simulation together are from reality, the second how far the simulation is. One line a run is printed
+and appended to a CSV file; runs that are there already are not done again. The table at the end says
+by how many percentage points served-in-time differs.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ import asyncio
 import csv
 import sys
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
-from edgebatch.cost import BatchCost
+from edgebatch.calibration.profile import Profile
+from edgebatch.cost import BatchCost, paced
 from edgebatch.engines.registry import EngineSpec, make_engine, parse_engine
 from edgebatch.local_models import heldout_text
 from edgebatch.scenario import (
@@ -33,7 +37,7 @@ from edgebatch.simulation import Summary, summarise
 POLICIES = ("static", "none", "continuous", "dftsp", "rolling")
 LOADS = (0.5, 1.0, 2.0, 4.0)
 COUNTS = ("requests", "in_time", "late", "rejected", "expired", "failed")
-FIELDS = ("load", "policy", "kind", *COUNTS, "p50_seconds", "p95_seconds")
+FIELDS = ("load", "policy", "kind", *COUNTS, "p50_seconds", "p95_seconds", "pace")
 
 
 def main() -> None:
@@ -102,20 +106,34 @@ def _run(
     real = asyncio.run(run_on_engine(scenario, chosen, make_engine(spec), heldout_text()))
     if real.error is not None:
         sys.exit(f"{policy} at {load:g}x: {real.error}")
+    at_pace = _paced(scenario, real.pace)
     rows = [
-        _row(load, policy, "measured", summarise(real.log)),
-        _row(load, policy, "simulated", summarise(scenario.run(chosen))),
+        _row(load, policy, "measured", summarise(real.log), real.pace),
+        _row(load, policy, "simulated", summarise(scenario.run(chosen)), 1.0),
+        _row(load, policy, "at pace", summarise(at_pace.run(chosen)), real.pace),
     ]
     for row in rows:
         print(", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     return rows
 
 
-def _row(load: float, policy: str, kind: str, summary: Summary) -> dict[str, Any]:
+def _paced(scenario: Scenario, pace: float) -> Scenario:
+    """Return the scenario with a profile of which every time is ``pace`` times as long."""
+    profile = Profile.load(scenario.document["profile"])
+    node, precisions = paced(profile.node, profile.precisions, pace)
+    with NamedTemporaryFile(suffix=".toml") as file:
+        profile.replace(node=node, precisions=precisions).save(file.name)
+        changed = Scenario({**scenario.document, "profile": file.name})
+        assert changed.hosting  # read while the file is there
+        return changed
+
+
+def _row(load: float, policy: str, kind: str, summary: Summary, pace: float) -> dict[str, Any]:
     e2e = summary.latencies.e2e_seconds or {}
     counts = {name: getattr(summary, name) for name in COUNTS}
     times = {f"{key}_seconds": f"{e2e.get(key, float('nan')):.4g}" for key in ("p50", "p95")}
-    return {"load": f"{load:g}", "policy": policy, "kind": kind, **counts, **times}
+    head = {"load": f"{load:g}", "policy": policy, "kind": kind}
+    return {**head, **counts, **times, "pace": f"{pace:.4g}"}
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
@@ -135,7 +153,7 @@ def _append(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    """Print shares in time, measured / simulated, and what they differ by in points."""
+    """Print shares in time, measured, and by how many points simulations differ from that."""
     loads = sorted({row["load"] for row in rows}, key=float)
     policies = list(dict.fromkeys(row["policy"] for row in rows))
     shares: dict[tuple[str, str, str], float] = {
@@ -145,16 +163,17 @@ def _show(rows: list[dict[str, Any]]) -> None:
         for row in rows
     }
     width = max(map(len, policies))
-    print("\nper cent in time, measured / simulated (difference in points)")
-    print(" " * width, *(f"{load + 'x':>22}" for load in loads))
+    print("\nper cent in time on the engine (points that the simulation has more; at its pace)")
+    print(" " * width, *(f"{load + 'x':>20}" for load in loads))
     for policy in policies:
         cells = []
         for load in loads:
-            real, model = (
-                shares.get((load, policy, kind), float("nan")) for kind in ("measured", "simulated")
+            real, model, paced = (
+                shares.get((load, policy, kind), float("nan"))
+                for kind in ("measured", "simulated", "at pace")
             )
-            cells.append(f"{real:6.1f} /{model:6.1f} ({real - model:+5.1f})")
-        print(f"{policy:{width}}", *(f"{cell:>22}" for cell in cells))
+            cells.append(f"{real:5.1f} ({model - real:+5.1f};{paced - real:+5.1f})")
+        print(f"{policy:{width}}", *(f"{cell:>20}" for cell in cells))
 
 
 if __name__ == "__main__":

@@ -180,6 +180,7 @@ def _show(policy: Policy, run: RealRun, simulated: RunLog | None, *, as_json: bo
         answer: dict[str, Any] = {
             "policy": policy.label,
             "engine": asdict(run.engine),
+            "pace": run.pace,
             "error": None if run.error is None else str(run.error),
             **summary.to_dict(timings=True),
         }
@@ -190,5 +191,5 @@ def _show(policy: Policy, run: RealRun, simulated: RunLog | None, *, as_json: bo
     title = f"{policy.label} on {run.engine.engine}, {run.engine.model}"
     tables = [outcome_table(summary, title), latency_table(summary), use_table(summary)]
     if believed is not None:
-        tables.append(beside_table(summary, believed))
+        tables.append(beside_table(summary, believed, run.pace))
     print_tables(*tables)

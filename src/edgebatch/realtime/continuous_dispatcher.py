@@ -49,7 +49,7 @@ class ContinuousDispatcher(Dispatcher):
         super().__init__(engine, scheduler, names)
         self._scheduler = scheduler
         self.log = RunLog(scheduler.ledger, names)
-        self._meter = PaceMeter(scheduler.cost, scheduler.observe)
+        self._meter = PaceMeter(scheduler.cost, self._observe)
         self._step = 0
         self._decided_step = -1
         self._is_due = False

@@ -86,6 +86,7 @@ class Dispatcher(ABC):
     ) -> None:
         self.timers = WallTimers(self._stop_because)
         self.engine, self._precisions = engine, tuple(precisions)
+        self._tell_scheduler = scheduler.observe
         self._queue, self._ledger = scheduler.queue, scheduler.ledger
         self._hosting = scheduler.hosting
         self._ledger.listen(self._tell_end)
@@ -98,6 +99,7 @@ class Dispatcher(ABC):
         self._task: asyncio.Task[None] | None = None
         self._error: BaseException | None = None
         self._is_on = True
+        self._believed_seconds = self._actual_seconds = 0.0
         self._lost_once: set[int] = set()
         self._most_records: int | None = None
 
@@ -120,6 +122,12 @@ class Dispatcher(ABC):
     def believed_pace(self) -> float:
         """True seconds per second of the cost model, as far as is known."""
         return 1.0
+
+    @property
+    def observed_pace(self) -> float:
+        """True over believed time of all work so far; 1 before any."""
+        believed = self._believed_seconds
+        return self._actual_seconds / believed if believed > 0.0 else 1.0
 
     def believed_ends(self) -> list[float]:
         """Return when each of :attr:`members` is believed to end, as things are now."""
@@ -303,6 +311,12 @@ class Dispatcher(ABC):
         self._expiry_alarm, self._expiry_at = None, float("inf")
         self._expire(self.timers.now)
         self._set_expiry_alarm()
+
+    def _observe(self, believed_seconds: float, actual_seconds: float) -> None:
+        """Take note of how long work took, and tell the scheduler."""
+        self._believed_seconds += believed_seconds
+        self._actual_seconds += actual_seconds
+        self._tell_scheduler(believed_seconds, actual_seconds)
 
     def _tell_end(self, record: RequestRecord) -> None:
         job = self._jobs.pop(record.number)

@@ -76,7 +76,7 @@ class EpochDispatcher(Dispatcher, EpochLoop):
             batch, self._batch = self._batch, None
             if answered := self._answers[batch.number]:
                 believed, _ = self._seconds_as_it_came(answered, batch.precision)
-                self._scheduler.observe(believed, self.timers.now - self._started_at)
+                self._observe(believed, self.timers.now - self._started_at)
             self._compute_ended(batch, self._started_at, self._first_token_at)
 
     def _answered(self, batch: Batch, first_token_at: float, last_token_at: float) -> None:

@@ -63,8 +63,14 @@ def use_table(summary: Summary) -> Table:
     return make_details(pairs)
 
 
-def beside_table(measured: Summary, simulated: Summary) -> Table:
-    """Return a measured run beside the simulation of the same requests."""
+def beside_table(measured: Summary, simulated: Summary, pace: float) -> Table:
+    """Return a measured run beside the simulation of the same requests.
+
+    Args:
+        measured: on the engine.
+        simulated: as the profile has it.
+        pace: true over believed time of the engine's work.
+    """
     rows = []
     for name in ("in_time", "late", "rejected", "expired", "failed"):
         counts = [getattr(each, name) for each in (measured, simulated)]
@@ -77,7 +83,8 @@ def beside_table(measured: Summary, simulated: Summary) -> Table:
     use = [f"{100 * each.use.compute:.1f} %" for each in (measured, simulated)]
     rows.append(("computing", *use))
     columns = [Column("", numeric=False), Column("measured"), Column("simulated")]
-    return make_table(columns, rows)
+    told = f"the engine took {pace:.3g} times as long as its profile says"
+    return make_table(columns, rows, caption=told)
 
 
 def _count(count: int, summary: Summary) -> str:

@@ -21,11 +21,13 @@ class RealRun:
     Attributes:
         log: as a simulation's.
         engine: what the engine said of itself.
+        pace: true over believed time of all work.
         error: what broke the run off; every request that had come in is on record all the same.
     """
 
     log: RunLog
     engine: EngineInfo
+    pace: float
     error: EngineError | None
 
 
@@ -66,6 +68,6 @@ async def run_on_engine(
             )
         except EngineError as broken:
             error = broken
-        return RealRun(dispatcher.log, info, error)
+        return RealRun(dispatcher.log, info, dispatcher.observed_pace, error)
     finally:
         await engine.stop()
