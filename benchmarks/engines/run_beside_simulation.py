@@ -5,9 +5,9 @@
 For every load and policy the workload of a scenario is replayed against the engine, and simulated
 with the profile that the scheduler believes: once as it stands, and once with all its times as much
 longer or shorter as the engine's were in that run (its *pace*). The first tells how far profile and
-simulation together are from reality, the second how far the simulation is. One line a run is printed
-and appended to a CSV file; runs that are there already are not done again. The table at the end says
-by how many percentage points served-in-time differs.
+simulation together are from reality, the second how far the simulation is. One line a run is
+printed and appended to a CSV file; runs that are there already are not done again. The table at
+the end says by how many percentage points served-in-time differs.
 """
 
 from __future__ import annotations
