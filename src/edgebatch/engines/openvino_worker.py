@@ -48,6 +48,7 @@ class OpenVinoStepEngine:
         self._models: dict[str, HostedModel] = {}
         self._running: dict[int, _Running] = {}
         self._turns: list[HostedModel] = []
+        self._to_free: set[int] = set()
         self._keys = itertools.count()
 
     def load(self) -> EngineInfo:
@@ -100,12 +101,11 @@ class OpenVinoStepEngine:
         self._running[request.number] = _Running(model, config, tokens, text)
 
     def cancel(self, number: int) -> Progress | None:
-        """Call a request off; its cache is free from the next step of its precision on."""
+        """Call a request off; its cache is free after the next step of its precision."""
         running = self._running.pop(number, None)
         if running is None:
             return None
-        if running.handle is not None:
-            running.handle.cancel()
+        self._drop(running)
         known, both = running.model.tokenizer.decode(list(running.text.add(())))
         text = running.text.text(known, both, is_last=True)
         return Progress(number, 0, text=text, finish=Finish.CANCELLED)
@@ -120,9 +120,18 @@ class OpenVinoStepEngine:
         busy = {id(running.model) for running in self._running.values()}
         model = next(model for model in self._turns if id(model) in busy)
         self._turns = [other for other in self._turns if other is not model] + [model]
-        self._admit(model)
+        if id(model) in self._to_free:
+            # a joiner that needs the room of a dropped request would fail in the step that frees it
+            self._to_free.remove(id(model))
+        else:
+            self._admit(model)
         model.pipeline.step()
         return self._gains(model)
+
+    def _drop(self, running: _Running) -> None:
+        if running.handle is not None:
+            running.handle.cancel()
+            self._to_free.add(id(running.model))
 
     def _admit(self, model: HostedModel) -> None:
         """Give the places in the batch to those who came first.
@@ -162,8 +171,8 @@ class OpenVinoStepEngine:
         running = self._running[number]
         text = running.text.text(known, both, is_last=finish is not None)
         if running.text.is_stopped:
-            if finish is None and running.handle is not None:
-                running.handle.cancel()
+            if finish is None:
+                self._drop(running)
             finish = Finish.STOP
         if finish is not None:
             del self._running[number]
