@@ -32,8 +32,8 @@ class OpenVinoSettings:
         threads: of the CPU; None for one a core.
         max_batch: most requests that are in a step; the others wait inside the engine.
         cache_bytes: most memory of the key-value cache of each precision; None for as much as
-            ``max_batch`` requests of the model's whole context would need. It is taken as it
-            fills.
+            ``max_batch`` requests of the model's whole context would need, and for all precisions
+            together at most half of what is available at the start. It is taken as it fills.
         max_context_tokens: most tokens of prompt and answer; None for what the model's
             ``config.json`` says.
         inference_precision: in what the CPU computes (``bf16``, ``f16``, ``f32``); None for the

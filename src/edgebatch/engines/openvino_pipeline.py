@@ -25,6 +25,8 @@ _ANY_CONTEXT_TOKENS = 4096
 """Of a model that does not say how long its context is, when sizing its cache."""
 _UNBOUNDED = 2**31
 """Tokens in a step: whole prompts are read in one, however long."""
+_CACHE_SHARE = 0.5
+"""Of the memory that is available when nobody says how large the caches may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,13 @@ class HostedModel:
         return config
 
 
-def load(folder: Path, settings: OpenVinoSettings) -> HostedModel:
+def load(folder: Path, settings: OpenVinoSettings, most_cache_bytes: float) -> HostedModel:
     """Load a model and run it once.
+
+    Args:
+        folder: of the model.
+        settings: how OpenVINO runs.
+        most_cache_bytes: of a cache for which the settings have no size.
 
     Raises:
         EngineError: the device cannot run it.
@@ -124,7 +131,7 @@ def load(folder: Path, settings: OpenVinoSettings) -> HostedModel:
         raise EngineError(f"OpenVINO finds no device {settings.device!r} here; it finds {found}")
     about = read_about(folder)
     context = settings.max_context_tokens or first(about, CONTEXT_KEYS)
-    num_blocks = _num_blocks(cache_values(core, folder), settings, context)
+    num_blocks = _num_blocks(cache_values(core, folder), settings, context, most_cache_bytes)
     properties = _properties(core, settings)
     scheduler = openvino_genai.SchedulerConfig()
     scheduler.num_kv_blocks = num_blocks
@@ -153,11 +160,21 @@ def _check_room(asked: str, num_tokens: int, room: int, name: str) -> None:
         raise EngineError(f"{asked} the {name} of {room} tokens")
 
 
-def _num_blocks(values: int, settings: OpenVinoSettings, context: int | None) -> int:
+def cache_bytes_each(num_precisions: int) -> float:
+    """Return the most bytes of each precision's cache when nobody has said how many."""
+    import psutil
+
+    return _CACHE_SHARE * float(psutil.virtual_memory().available) / num_precisions
+
+
+def _num_blocks(
+    values: int, settings: OpenVinoSettings, context: int | None, most_cache_bytes: float
+) -> int:
     block_tokens = _block_tokens(settings)
-    if settings.cache_bytes is None:
-        return settings.max_batch * math.ceil((context or _ANY_CONTEXT_TOKENS) / block_tokens)
     bytes_each = values * CACHE_BYTES[settings.kv_cache_precision] * block_tokens
+    if settings.cache_bytes is None:
+        wanted = settings.max_batch * math.ceil((context or _ANY_CONTEXT_TOKENS) / block_tokens)
+        return max(1, min(wanted, int(most_cache_bytes / bytes_each)))
     if settings.cache_bytes < bytes_each:
         raise EngineError(
             f"a key-value cache of {settings.cache_bytes:g} bytes has no room for {block_tokens} "

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgebatch.engines.base import EngineInfo, Finish, GenerationRequest, Progress, Prompt
 from edgebatch.engines.openvino import OpenVinoSettings, describe
-from edgebatch.engines.openvino_pipeline import HostedModel, load
+from edgebatch.engines.openvino_pipeline import HostedModel, cache_bytes_each, load
 from edgebatch.engines.text import GrowingText
 
 if TYPE_CHECKING:
@@ -55,8 +55,9 @@ class OpenVinoStepEngine:
         """Load all precisions and run each once, so that the first step is like any other."""
         import openvino_genai
 
+        most_cache_bytes = cache_bytes_each(len(self._folders))
         for name, folder in self._folders.items():
-            self._models[name] = load(Path(folder), self._settings)
+            self._models[name] = load(Path(folder), self._settings, most_cache_bytes)
         models = list(self._models.values())
         self._turns = models
         settings = describe(self._settings) | {
