@@ -14,6 +14,7 @@ from engine_loop import EngineLoop, one_loop
 
 from edgebatch.engines import Finish, GenerationRequest, Prompt, Sampling
 from edgebatch.engines.openvino import OpenVinoEngine, OpenVinoSettings
+from edgebatch.engines.openvino_worker import OpenVinoStepEngine
 from edgebatch.errors import EdgebatchError, EngineError, InputError, UnknownNameError
 
 pytest.importorskip("openvino_genai", reason="OpenVINO GenAI is not installed")
@@ -227,16 +228,38 @@ def test_more_requests_than_fit_a_batch_wait_inside_the_engine(
     assert sorted(ends) == [0, 1, 2, 3, 4]
 
 
-def test_a_cancelled_request_ends_and_leaves_room(loop: EngineLoop, start: Start) -> None:
-    engine = start(OpenVinoSettings(cache_bytes=64 * TOKEN_BYTES))
-    engine.submit(ask(0, max_tokens=50))
-    # by now it has the whole cache, of which others could have nothing
-    for _ in range(40):
-        loop.run(engine.report())
+def test_a_cancelled_request_ends_and_others_go_on(loop: EngineLoop, start: Start) -> None:
+    engine = start(OpenVinoSettings())
+    engine.submit(ask(0, max_tokens=400))
+    engine.submit(ask(1, max_tokens=40))
+    loop.run(engine.report())
     engine.cancel(0)
-    assert loop.reports_until_idle(engine)[-1].progress[-1].finish is Finish.CANCELLED
-    after = loop.answers(engine, [ask(1, max_tokens=50)])[1]
-    assert (after.finish, len(after.tokens)) == (Finish.LENGTH, 50)
+    ends = {
+        gain.number: gain.finish
+        for report in loop.reports_until_idle(engine)
+        for gain in report.progress
+        if gain.finish
+    }
+    assert ends == {0: Finish.CANCELLED, 1: Finish.LENGTH}
+
+
+def test_a_joiner_gets_the_room_of_a_cancelled_request() -> None:
+    # in this process, since the child goes on stepping until a cancellation arrives
+    engine = OpenVinoStepEngine(
+        "tiny", {"w8": str(MODEL / "w8")}, OpenVinoSettings(cache_bytes=64 * TOKEN_BYTES)
+    )
+    engine.load()
+    engine.add(ask(0, max_tokens=50))
+    for _ in range(40):  # more than 32 tokens, so it has both blocks of the cache
+        engine.step()
+    end = engine.cancel(0)
+    assert end is not None
+    assert end.finish is Finish.CANCELLED
+    engine.add(ask(1, max_tokens=50))
+    gains = []
+    while engine.is_running:
+        gains += engine.step()
+    assert (gains[-1].finish, sum(gain.num_tokens for gain in gains)) == (Finish.LENGTH, 50)
 
 
 def test_a_request_too_long_for_the_cache_fails_alone(loop: EngineLoop, start: Start) -> None:
