@@ -297,14 +297,53 @@ def test_prompts_are_cut_out_of_the_text_the_same_way_every_time() -> None:
 def test_epochs_reckon_with_an_engine_that_was_seen_to_be_slow() -> None:
     scheduler = epoch_scheduler()
 
-    async def observed() -> None:
+    async def observed() -> float:
         with_engine = engine(time_factor=2.0)
         await with_engine.start()
         dispatcher = EpochDispatcher(with_engine, scheduler)
         # two tokens are believed to take 90 ms and take 180
         in_doubt = arrival(1, 0.5, 1, 2, deadline=0.15)
         await replay(listed(arrival(0, 0.0, 1, 2), in_doubt), dispatcher, PROMPTS)
+        return dispatcher.believed_pace
 
-    run(observed())
-    assert scheduler.pace.pace == pytest.approx(2.0, rel=0.1)
+    assert run(observed()) == scheduler.pace.pace == pytest.approx(2.0, rel=0.1)
     assert scheduler.ledger.column("outcome").tolist() == [Outcome.IN_TIME, Outcome.EXPIRED]
+
+
+def test_epochs_learn_the_pace_from_requests_that_were_called_off_as_well() -> None:
+    scheduler = epoch_scheduler()
+
+    async def called_off() -> None:
+        with_engine = engine()
+        await with_engine.start()
+        dispatcher = EpochDispatcher(with_engine, scheduler)
+        running = asyncio.create_task(dispatcher.run())
+        told: list[Progress] = []
+        job = Job(Prompt(tokens=(1,)), on_progress=told.append)
+        dispatcher.submit(arrival(0, 0.0, 1, 400), job)
+        while len(told) < 4:  # 40 + 50 + 60 + 70 ms
+            await asyncio.sleep(0.01)
+        dispatcher.cancel(0)
+        await dispatcher.until_all_ended()
+        running.cancel()
+
+    run(called_off())
+    assert scheduler.pace.pace != 1.0
+    assert scheduler.pace.pace == pytest.approx(1.0, rel=0.6)  # ended within the fifth step
+
+
+def test_epochs_learn_nothing_from_an_engine_that_broke() -> None:
+    scheduler = epoch_scheduler()
+
+    async def broken() -> None:
+        failing = BreakingEngine(num_reports=2)
+        await failing.start()
+        dispatcher = EpochDispatcher(failing, scheduler)
+        for number, output in enumerate((1, 500)):  # one batch, of which the first is served
+            dispatcher.submit(arrival(number, 0.0, 1, output), Job(Prompt(tokens=(1,))))
+        with pytest.raises(EngineError, match="it broke"):
+            await dispatcher.run()
+        assert [each.size for each in dispatcher.log.batches] == [2]
+
+    run(broken())
+    assert scheduler.pace.pace == 1.0

@@ -157,7 +157,8 @@ class ContinuousDispatcher(Dispatcher):
             member = self._note(progress, at)
             if member is None:
                 continue
-            self._mark_read(progress.number, at)
+            if progress.finish is not None or member.num_tokens == progress.num_tokens:
+                self._mark_read(progress.number, at)
             if progress.finish is not None:
                 self._end(member, progress.finish)
                 left = True

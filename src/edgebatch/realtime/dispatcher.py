@@ -259,6 +259,7 @@ class Dispatcher(ABC):
                 max_tokens=job.max_tokens or waiting.arrival.output_tokens,
                 precision=self._precisions[precision],
                 sampling=job.sampling,
+                headers=job.headers,
             )
         )
 

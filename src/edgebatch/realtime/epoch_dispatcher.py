@@ -8,6 +8,7 @@ from edgebatch.engines import Engine, Report
 from edgebatch.realtime.dispatcher import Dispatcher, Member
 from edgebatch.scheduling import (
     Batch,
+    Computed,
     EpochLoop,
     EpochProtocol,
     EpochScheduler,
@@ -42,7 +43,13 @@ class EpochDispatcher(Dispatcher, EpochLoop):
         self._batch: Batch | None = None
         self._started_at = 0.0
         self._answers: dict[int, list[Waiting]] = {}
+        self._cut_short: list[Waiting] = []
         self._first_token_at = 0.0
+
+    @property
+    def believed_pace(self) -> float:
+        """True seconds per second of the cost model, as it was seen."""
+        return self._scheduler.pace.pace
 
     def _admit(self, arrival: Arrival, now: float) -> None:
         if self._scheduler.submit(arrival, now) is not None:
@@ -54,7 +61,7 @@ class EpochDispatcher(Dispatcher, EpochLoop):
     def _compute(self, batch: Batch) -> None:
         self._batch, self._started_at = batch, self.timers.now
         self._first_token_at = self._started_at
-        self._answers[batch.number] = []
+        self._answers[batch.number], self._cut_short = [], []
         end = self._started_at + batch.compute_seconds
         for waiting in batch.members:
             member = Member(waiting, self._started_at, 0, batch.number, end)
@@ -67,17 +74,25 @@ class EpochDispatcher(Dispatcher, EpochLoop):
                 continue
             if member.num_tokens and member.first_token_at_seconds == at:
                 self._first_token_at = at
-            if progress.finish is not None and self._leave(member, progress.finish):
+            if progress.finish is None:
+                continue
+            if self._leave(member, progress.finish):
                 self._answers[member.batch].append(member.as_it_came())
+            elif member.num_tokens:
+                self._cut_short.append(member.as_it_came())
         self._end_batch()
 
-    def _end_batch(self) -> None:
-        if self._batch is not None and not self._members:
-            batch, self._batch = self._batch, None
-            if answered := self._answers[batch.number]:
-                believed, _ = self._seconds_as_it_came(answered, batch.precision)
-                self._observe(believed, self.timers.now - self._started_at)
-            self._compute_ended(batch, self._started_at, self._first_token_at)
+    def _end_batch(self, *, lost: bool = False) -> None:
+        if self._batch is None or self._members:
+            return
+        batch, self._batch = self._batch, None
+        # whoever was cancelled took the node's time, too; who was lost took nobody knows how much
+        came = [] if lost else [*self._answers[batch.number], *self._cut_short]
+        believed = self._seconds_as_it_came(came, batch.precision)[0] if came else 0.0
+        actual = self.timers.now - self._started_at
+        self._compute_ended(
+            batch, Computed(self._started_at, self._first_token_at, believed, actual)
+        )
 
     def _answered(self, batch: Batch, first_token_at: float, last_token_at: float) -> None:
         """Complete those who got their answers, with the lengths that these had."""
@@ -92,7 +107,7 @@ class EpochDispatcher(Dispatcher, EpochLoop):
 
     def _lose_members(self) -> None:
         super()._lose_members()
-        self._end_batch()
+        self._end_batch(lost=True)
 
     def _resume(self) -> None:
         self._ask()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -34,6 +34,7 @@ class Job:
         sampling: how tokens are chosen.
         max_tokens: most tokens that the engine may produce; None for the limit that the
             scheduler was told.
+        headers: for an engine behind HTTP to send along.
         on_joined: told when it is handed to the engine, and when it is believed to end.
         on_progress: told of every token, and of the end of them.
         on_end: told once how the request ended, whatever way.
@@ -42,6 +43,7 @@ class Job:
     prompt: Prompt
     sampling: Sampling = field(default_factory=Sampling)
     max_tokens: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     on_joined: Callable[[Joined], None] | None = None
     on_progress: Callable[[Progress], None] | None = None
     on_end: Callable[[RequestRecord], None] | None = None

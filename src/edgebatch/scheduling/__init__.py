@@ -2,7 +2,7 @@
 
 from edgebatch.scheduling.continuous import ContinuousScheduler, JoinRules
 from edgebatch.scheduling.epoch import Batch, EpochScheduler, Hosting
-from edgebatch.scheduling.epoch_loop import EpochLoop, EpochProtocol, Priority, Timers
+from edgebatch.scheduling.epoch_loop import Computed, EpochLoop, EpochProtocol, Priority, Timers
 from edgebatch.scheduling.fastest import FastestAnswer
 from edgebatch.scheduling.joining import JoiningScheduler
 from edgebatch.scheduling.log import BatchRecord, RunLog
@@ -15,6 +15,7 @@ from edgebatch.scheduling.waiting import Waiting, WaitingQueue
 __all__ = [
     "Batch",
     "BatchRecord",
+    "Computed",
     "ContinuousScheduler",
     "EpochLoop",
     "EpochProtocol",

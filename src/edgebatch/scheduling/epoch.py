@@ -17,7 +17,7 @@ from edgebatch.problem import Batching, Model, Node, Precision, Problem, Request
 from edgebatch.problem.checks import FloatArray
 from edgebatch.radio import Channel
 from edgebatch.scheduling.fastest import FastestAnswer
-from edgebatch.scheduling.observed import ObservedPace
+from edgebatch.scheduling.observed import ObservedPace, PaceTrials
 from edgebatch.scheduling.outcomes import Ledger, Outcome, Reason
 from edgebatch.scheduling.waiting import Waiting, WaitingQueue, not_served, served
 from edgebatch.solvers import Fcfs, Filling, Result, Solver, Status, Stop
@@ -82,7 +82,7 @@ class EpochScheduler:
         ledger: what became of every request.
         queue: who waits.
         channel: as given.
-        pace: how fast the node was seen to be, if whoever drives it tells.
+        pace: how fast the node was seen to be; made anew when it has kept everyone out for long.
     """
 
     def __init__(
@@ -102,6 +102,7 @@ class EpochScheduler:
         self._solver, self._stop = solver, stop
         self.pace = ObservedPace()
         self._num_batches = 0
+        self._trials = PaceTrials()
 
     def observe(self, believed_seconds: float, actual_seconds: float) -> None:
         """Take note of how long a batch took that should have taken so long at its lengths."""
@@ -154,18 +155,35 @@ class EpochScheduler:
         ]
         if not candidates:
             return None
-        problem = self._problem(candidates, now, wait)
-        if longest_batch_seconds is not None:
-            problem = self._limited(problem, longest_batch_seconds)
-        result = self._solver.solve(problem, self._stop)
-        if result.precision is None and result.status is Status.FEASIBLE:
-            result = Fcfs().solve(problem)  # cut short with empty hands: better anyone than nobody
+        problem, result = self._solve(candidates, now, wait, longest_batch_seconds)
+        if result.precision is not None:
+            self._trials.note_served(now)
+        elif compute_free_at <= now and self._trials.is_due(now, self.pace.pace):
+            self._trials.note_trial(now)
+            self.pace = ObservedPace()
+            problem, result = self._solve(candidates, now, wait, longest_batch_seconds)
         if result.precision is None:
             return None
         batch = self._batch(problem, candidates, result, now)
         self.queue.remove(batch.members)
         self._num_batches += 1
         return batch
+
+    def _solve(
+        self,
+        candidates: list[Waiting],
+        now: float,
+        wait: float,
+        longest_batch_seconds: float | None,
+    ) -> tuple[Problem, Result]:
+        """Return what the solver was asked, and its answer."""
+        problem = self._problem(candidates, now, wait)
+        if longest_batch_seconds is not None:
+            problem = self._limited(problem, longest_batch_seconds)
+        result = self._solver.solve(problem, self._stop)
+        if result.precision is None and result.status is Status.FEASIBLE:
+            result = Fcfs().solve(problem)  # cut short with empty hands: better anyone than nobody
+        return problem, result
 
     def complete(
         self, batch: Batch, *, first_token_at: float, last_token_at: float, finished_at: float
@@ -224,6 +242,9 @@ class EpochScheduler:
                 strict=True,
             )
         )
+        if self.pace.pace != 1.0:
+            radio_seconds = problem.node.radio_seconds
+            alone_seconds = radio_seconds + self.pace.pace * (alone_seconds - radio_seconds)
         allowed = np.maximum(alone_seconds, longest_batch_seconds + problem.node.radio_seconds)
         deadlines = np.minimum(requests.deadline_seconds, allowed)
         return problem.replace(requests=replace(requests, deadline_seconds=deadlines))

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from edgebatch.cost import BatchCost, batch_seconds
 from edgebatch.errors import InputError
@@ -72,8 +72,27 @@ class EpochProtocol:
                 raise InputError(field, f"must be above 0 and finite, got {seconds!r}")
 
 
+class Computed(NamedTuple):
+    """How the computing of a batch went.
+
+    Attributes:
+        started_at_seconds, first_token_at_seconds: on the driver's clock.
+        believed_seconds: how long the cost model says it takes at the lengths that came; 0 if
+            that is not known, and then nothing is learnt from it.
+        actual_seconds: how long it took.
+    """
+
+    started_at_seconds: float
+    first_token_at_seconds: float
+    believed_seconds: float
+    actual_seconds: float
+
+
 class EpochLoop(ABC):
     """The protocol's state: one batch computes, one at most is on its way or waits to be computed.
+
+    Of every batch that ends, the scheduler is told how long it took beside how long it should have
+    taken, so that what it decides next is in the node's own pace.
 
     Args:
         scheduler: who decides; its ledger is filled.
@@ -190,17 +209,23 @@ class EpochLoop(ABC):
         self._compute(batch)
         self._ask()
 
-    def _compute_ended(self, batch: Batch, started_at: float, first_token_at: float) -> None:
-        """Go on after a batch that began at ``started_at`` has ended now."""
+    def _observe(self, believed_seconds: float, actual_seconds: float) -> None:
+        """Take note of how long work took, and tell the scheduler."""
+        self._scheduler.observe(believed_seconds, actual_seconds)
+
+    def _compute_ended(self, batch: Batch, computed: Computed) -> None:
+        """Go on after a batch has ended now."""
         now = self._timers.now
         self._computing = False
-        self._record(batch, started_at, now)
+        if computed.believed_seconds > 0.0:
+            self._observe(computed.believed_seconds, computed.actual_seconds)
+        self._record(batch, computed.started_at_seconds, now)
         sent_at = max(now, self._downlink_free_at) + self._node.downlink_seconds
         self._downlink_free_at = sent_at
         self._timers.schedule(
             sent_at,
             Priority.FINISH,
-            lambda: self._answered(batch, first_token_at, last_token_at=now),
+            lambda: self._answered(batch, computed.first_token_at_seconds, last_token_at=now),
         )
         if self._uplinked is not None:
             waiting, self._uplinked = self._uplinked, None

@@ -10,6 +10,11 @@ import numpy as np
 
 _MEMORY_SECONDS = 20.0
 _MEMORY_ARRIVALS = 128
+_TRUSTED_SECONDS = 20.0
+"""How long a pace that keeps everyone out is believed; twice as long after each trial in vain, as
+the node may really be too slow,"""
+_LONGEST_TRUSTED_SECONDS = 600.0
+"""and so long at most."""
 
 
 @dataclass(slots=True)
@@ -40,6 +45,35 @@ class ObservedPace:
         self._deviation = self._deviation * kept + deviation
         self._weight = self._weight * kept + 1.0
         self.scatter = self._deviation / self._weight
+
+
+@dataclass(slots=True)
+class PaceTrials:
+    """When a pace at which nobody who waits can be served is to be tried instead of believed.
+
+    While nobody is served nothing is learnt: after one long pause of the node a scheduler that
+    went on believing it would never serve anybody again.
+    """
+
+    _served_at_seconds: float = 0.0
+    _trusted_seconds: float = _TRUSTED_SECONDS
+
+    def note_served(self, now: float) -> None:
+        """Take note that the pace lets someone in."""
+        self._served_at_seconds, self._trusted_seconds = now, _TRUSTED_SECONDS
+
+    def note_busy(self, now: float) -> None:
+        """Take note that someone runs, of whom the pace is being learnt."""
+        self._served_at_seconds = now
+
+    def note_trial(self, now: float) -> None:
+        """Take note that someone was let in although the pace did not allow it."""
+        self._served_at_seconds = now
+        self._trusted_seconds = min(2.0 * self._trusted_seconds, _LONGEST_TRUSTED_SECONDS)
+
+    def is_due(self, now: float, pace: float) -> bool:
+        """Return whether an idle node that is believed to be slow has been so for too long."""
+        return pace > 1.0 and now - self._served_at_seconds >= self._trusted_seconds
 
 
 @dataclass(slots=True)

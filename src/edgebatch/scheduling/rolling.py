@@ -24,7 +24,7 @@ from edgebatch.problem.checks import FloatArray
 from edgebatch.scheduling.candidates import Candidates
 from edgebatch.scheduling.epoch import Hosting
 from edgebatch.scheduling.joining import JoiningScheduler
-from edgebatch.scheduling.observed import ObservedDemand, ObservedPace
+from edgebatch.scheduling.observed import ObservedDemand, ObservedPace, PaceTrials
 from edgebatch.scheduling.rolling_rules import RollingRules
 from edgebatch.scheduling.running_batch import RunningBatch
 from edgebatch.scheduling.tenants import BoolArray, TenantShares
@@ -61,6 +61,7 @@ class RollingScheduler(JoiningScheduler):
         self.rules = rules
         self.pace = ObservedPace()
         self.demand = ObservedDemand()
+        self._trials = PaceTrials()
         self._shares = TenantShares(rules.shares) if rules.shares else None
         self._cap = math.inf if rules.batch_cap is None else rules.batch_cap
         self._members: dict[int, tuple[Waiting, int]] = {}
@@ -107,6 +108,18 @@ class RollingScheduler(JoiningScheduler):
     def join(self, now: float, step: int) -> list[Waiting]:
         """Return who joins the running batch now, and count them as running."""
         self.queue.expire(now)
+        joining = self._let_in(now, step)
+        if joining:
+            self._trials.note_served(now)
+        elif self.num_running:
+            self._trials.note_busy(now)
+        elif len(self.queue) and self._trials.is_due(now, self.pace.pace):
+            self._trials.note_trial(now)
+            self.pace = ObservedPace()
+            joining = self._let_in(now, step)
+        return joining
+
+    def _let_in(self, now: float, step: int) -> list[Waiting]:
         batch = self._running_batch(now, step)
         candidates = Candidates(
             list(self.queue),

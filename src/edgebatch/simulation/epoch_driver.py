@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from edgebatch.scheduling import Batch, EpochLoop, EpochProtocol, EpochScheduler, Priority, RunLog
+from edgebatch.scheduling import (
+    Batch,
+    Computed,
+    EpochLoop,
+    EpochProtocol,
+    EpochScheduler,
+    Priority,
+    RunLog,
+)
 from edgebatch.simulation.kernel import EventQueue
 from edgebatch.simulation.reality import Reality
 from edgebatch.workload import Arrival, Workload
@@ -62,10 +70,11 @@ class EpochSimulation(EpochLoop):
     def _compute(self, batch: Batch) -> None:
         now = self._events.now
         factor = self._factors.next()
-        seconds, prefill_seconds = self._seconds_as_it_came(batch.members, batch.precision)
-        first_token_at = now + factor * prefill_seconds
+        believed, prefill = self._seconds_as_it_came(batch.members, batch.precision)
+        # not the clock's difference, which is rounded: a node as it is believed has pace 1 exactly
+        computed = Computed(now, now + factor * prefill, believed, factor * believed)
         self._events.schedule(
-            now + factor * seconds,
+            now + computed.actual_seconds,
             Priority.FINISH,
-            lambda: self._compute_ended(batch, now, first_token_at),
+            lambda: self._compute_ended(batch, computed),
         )

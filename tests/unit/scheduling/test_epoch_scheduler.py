@@ -71,6 +71,15 @@ def test_a_limit_draws_deadlines_in_but_never_below_the_request_alone() -> None:
     assert asked(solver).requests.deadline_seconds.tolist() == [2.0, 7.0, 1.5]
 
 
+def test_a_limit_leaves_a_slow_node_the_time_that_it_takes_for_a_request_alone() -> None:
+    scheduler, _ = watched()
+    scheduler.observe(believed_seconds=1.0, actual_seconds=2.0)
+    scheduler.submit(arrival(0, 0.0, 4, deadline=50.0), 0.0)
+    batch = scheduler.decide(now=0.0, longest_batch_seconds=2.0)
+    assert batch is not None
+    assert batch.compute_seconds == 14.0  # 2·(48 + 64)/16
+
+
 def test_without_a_channel_the_spectrum_is_free() -> None:
     scheduler, solver = watched()
     scheduler.submit(arrival(0, 0.0), 0.0)

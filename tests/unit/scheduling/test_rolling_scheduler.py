@@ -182,6 +182,21 @@ def test_on_a_node_seen_to_be_slow_less_is_promised() -> None:
         assert numbers(scheduler.join(0.0, 0)) == joins
 
 
+def test_one_long_pause_does_not_keep_everyone_out_for_ever() -> None:
+    scheduler = scheduler_for()
+    scheduler.observe(1.0, 1000.0)  # at that pace nobody who may take 10 s can be served
+    joined = {}
+    for number in range(8):
+        at = 10.0 * number
+        scheduler.submit(arrival(number, at, deadline=10.0), at)
+        for waiting in scheduler.join(at, number):
+            joined[at] = waiting
+            finish(scheduler, waiting)
+            scheduler.observe(1.0, 1000.0 if at < 30.0 else 1.0)
+    # tried after 20 s, then after 40; what is learnt at 60 lets in everyone after
+    assert list(joined) == [20.0, 60.0, 70.0]
+
+
 def test_scatter_is_kept_as_a_margin() -> None:
     for safety, joins in ((0.0, [0]), (1.0, [])):
         scheduler = scheduler_for(RollingRules(safety=safety))
