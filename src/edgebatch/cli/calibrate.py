@@ -2,48 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebatch.cli.calibrate_options import (
+    AssumeQualityOption,
+    CacheTokensOption,
+    DescribeOption,
+    server_word,
+)
+from edgebatch.cli.engine_options import (
+    DEFAULT_ENGINE,
+    ApiKeyOption,
+    EngineOption,
+    ModelOption,
+    UrlOption,
+    engine_spec,
+)
 from edgebatch.cli.output import print_json, print_tables, stderr_console
 from edgebatch.errors import InputError
 
 if TYPE_CHECKING:
     from edgebatch.calibration.calibration import Calibration, Wish
-    from edgebatch.engines import Engine
-    from edgebatch.local_models import LocalModel
+    from edgebatch.calibration.remote import Word
+    from edgebatch.engines.registry import EngineSpec
 
 EXAMPLES = """\
   edgebatch calibrate --quick
   edgebatch calibrate --engine llama-cpp --precision f16 --precision q8_0 --plot measured.png
   edgebatch calibrate -e openvino:threads=4 -m llama-36m --budget 600 -o llama-36m.toml
+  edgebatch calibrate -e transformers:dtype=f32 -m ~/models/opt-125m --precision f32 --precision w8
+  edgebatch calibrate -e openai --url f16=http://gpu-1:8000/v1 --describe Llama-3.1-8B
 """
 
 DEFAULT_PROFILE = Path("profile.toml")
-_FORMATS: Mapping[str, str] = {"openvino": "openvino", "llama-cpp": "gguf"}
 _QUICK_SECONDS, _QUICK_HELD_OUT, _QUICK_PASSES = 70.0, 8, 12
 _LEAST_BUDGET_SECONDS = 5.0
 
 
 def command(
-    engine: Annotated[
-        str,
-        typer.Option(
-            "--engine",
-            "-e",
-            metavar="NAME[:KEY=VALUE,…]",
-            help="openvino or llama-cpp, with settings.",
-        ),
-    ] = "openvino",
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model", "-m", metavar="MODEL", help="Built-in or generated model, folder or file."
-        ),
-    ] = "edgebatch-tiny",
+    engine: EngineOption = DEFAULT_ENGINE,
+    model: ModelOption = None,
     precisions: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,6 +55,11 @@ def command(
             show_default="all there are",
         ),
     ] = None,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
+    describe: DescribeOption = None,
+    cache_tokens: CacheTokensOption = None,
+    assume_quality: AssumeQualityOption = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Rougher: under two minutes for a small model.")
     ] = False,
@@ -100,6 +107,9 @@ def command(
 
     Other work on the machine falsifies the times. How much is shown: two measurements of the same
     batches are held against each other.
+
+    A server that runs already (openai) is measured from outside: its times. What it does not tell
+    of its model, memory and quality is taken from the options, and the profile says so.
     """
     from edgebatch.files import require_place
 
@@ -109,7 +119,9 @@ def command(
 
         check_plot_path(plot)
     wish = _wish(quick, budget, quality, seed)
-    calibration = _calibrate(engine, model, precisions or [], _text(text), wish)
+    spec = engine_spec(engine, model, precisions, url, api_key)
+    word = server_word(spec, describe, cache_tokens, assume_quality or [])
+    calibration = _calibrate(spec, precisions or [], word, _text(text), wish)
     calibration.profile.save(output)
     if plot is not None:
         from edgebatch.reporting.plots.calibration import save_calibration_plot
@@ -150,50 +162,31 @@ def _text(path: Path | None) -> str:
 
 
 def _calibrate(
-    engine: str, model: str, precisions: Sequence[str], text: str, wish: Wish
+    spec: EngineSpec, precisions: Sequence[str], word: Word, text: str, wish: Wish
 ) -> Calibration:
     import asyncio
 
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from edgebatch.calibration.calibration import Phase, calibrate
-    from edgebatch.engines.registry import EngineSpec, make_engine, parse_engine
-    from edgebatch.local_models import open_model
-    from edgebatch.registry import lookup
+    from edgebatch.calibration.calibration import Phase
+    from edgebatch.calibration.kinds import calibrate_engine
 
-    name, settings = parse_engine(engine)
-    local = open_model(model, lookup(_FORMATS, name, "--engine"))
-    chosen = _chosen(local, precisions)
-
-    def make(names: tuple[str, ...]) -> Engine:
-        return make_engine(EngineSpec(name, settings, model, names))
-
-    make(chosen)  # settings are checked before minutes of work
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=stderr_console(), transient=True) as progress:
+    console = stderr_console()
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         tasks = {phase: progress.add_task(phase.value, total=1.0) for phase in Phase}
         return asyncio.run(
-            calibrate(
-                local,
-                chosen,
-                make,
+            calibrate_engine(
+                spec,
+                precisions,
                 text,
                 wish,
+                word,
                 on_progress=lambda phase, share: progress.update(tasks[phase], completed=share),
             )
         )
-
-
-def _chosen(local: LocalModel, precisions: Sequence[str]) -> tuple[str, ...]:
-    """Return the wanted precisions, widest first."""
-    from edgebatch.registry import lookup
-
-    names = {name: name for name in local.variants}
-    wanted = [lookup(names, name, "--precision") for name in precisions]
-    for name in wanted:
-        if wanted.count(name) > 1:
-            raise InputError("--precision", f"{name!r} is given twice")
-    return tuple(name for name in names if not wanted or name in wanted)
 
 
 def _print(calibration: Calibration, as_json: bool) -> None:

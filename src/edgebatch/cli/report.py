@@ -47,6 +47,14 @@ def command(
     figure_format: Annotated[
         str, typer.Option(metavar="FORMAT", help="Of those files: png or svg.")
     ] = "png",
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The trace that a sweep read, for one run over time, if it is neither here nor "
+            "beside the results.",
+        ),
+    ] = None,
     open_page: Annotated[
         bool, typer.Option("--open", help="Show the page in the browser.")
     ] = False,
@@ -58,14 +66,14 @@ def command(
     same results give the same bytes.
     """
     from edgebatch.reporting.html.opening import write_figures, write_page
-    from edgebatch.reporting.html.sweep.paper_figures import FORMATS
+    from edgebatch.reporting.html.paper import FORMATS
 
     if figure_format not in FORMATS:
         raise InputError("--figure-format", f"must be png or svg, got {figure_format!r}")
     path = output or _beside(results)
     require_place("--output", path)
     drawn = [] if figures is None else write_figures(results, figures, figure_format)
-    write_page(results, path)
+    write_page(results, path, trace)
     for line in (f"page: {path}", *(f"figure: {figure}" for figure in drawn)):
         stderr_console().print(line, soft_wrap=True)
     if open_page:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgebatch.cli.output import print_json, stderr_console
+from edgebatch.cli.output import print_json, print_tables, stderr_console
 from edgebatch.cli.scenario_options import (
     SeedOption,
     SetOption,
@@ -96,9 +96,9 @@ def command(
     """
     if output is None:
         raise InputError("--output", "is missing; give the folder of the results")
-    changes = (axes, policies, trace, seed, seeds, settings)
-    study = _study_of_results(source, changed=any(each is not None for each in changes))
-    study = study or _study(source, *changes)
+    changes = (axes, policies, seed, seeds, settings)
+    study = _study_of_results(source, trace, changed=any(each is not None for each in changes))
+    study = study or _study(source, trace, *changes)
     results = _run(study, output, jobs, cluster)
     if as_json:
         print_json(
@@ -109,6 +109,10 @@ def command(
                 "rows": [_spelt_out(row) for row in results.rows()],
             }
         )
+        return
+    from edgebatch.reporting.sweep_tables import sweep_tables
+
+    print_tables(*sweep_tables(results))
 
 
 def _spelt_out(row: Row) -> Row:
@@ -119,14 +123,14 @@ def _spelt_out(row: Row) -> Row:
     }
 
 
-def _study_of_results(source: str | None, *, changed: bool) -> Study | None:
+def _study_of_results(source: str | None, trace: str | None, *, changed: bool) -> Study | None:
     """Return the study of a results folder, to be run again; None if the source is another."""
     from edgebatch.study.results import STUDY_FILE
     from edgebatch.study.study_document import read_stored
 
     if source is None or Path(source).name != STUDY_FILE or not Path(source).exists():
         return None
-    study = read_stored(Path(source))
+    study = read_stored(Path(source), None if trace is None else Path(trace))
     if study is not None and changed:
         raise InputError(source, "is the study of results, which options cannot change")
     return study
@@ -134,9 +138,9 @@ def _study_of_results(source: str | None, *, changed: bool) -> Study | None:
 
 def _study(
     source: str | None,
+    trace: str | None,
     axes: Sequence[str] | None,
     policies: Sequence[str] | None,
-    trace: str | None,
     seed: int | None,
     seeds: int | None,
     settings: Sequence[str] | None,

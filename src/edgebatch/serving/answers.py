@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from edgebatch.scheduling import Outcome
-from edgebatch.serving.refusals import not_ready
+from edgebatch.serving.refusals import Refusal, not_ready, refused_by_engine
 from edgebatch.serving.ticket import Ticket
 
 
@@ -31,8 +31,9 @@ class AnswerForm:
     answer_id: str = field(default_factory=lambda: uuid4().hex)
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def whole(self, ticket: Ticket, text: str) -> dict[str, Any]:
+    def whole(self, ticket: Ticket) -> dict[str, Any]:
         """Return an answer that is sent in one piece."""
+        text = ticket.whole_text()
         content: dict[str, Any] = (
             {"message": {"role": "assistant", "content": text}} if self.is_chat else {"text": text}
         )
@@ -75,8 +76,7 @@ class AnswerForm:
         async for text in ticket.texts():
             yield _event(self.chunk(ticket, text))
         if not is_whole(ticket):
-            broken = not_ready("the engine broke before the answer was whole")
-            yield _event(broken.body())
+            yield _event(_cut_short(ticket).body())
         else:
             yield _event(self.chunk(ticket, None, last=True))
             if self.with_usage:
@@ -101,7 +101,7 @@ def is_whole(ticket: Ticket) -> bool:
 
 def usage(ticket: Ticket) -> dict[str, int]:
     """Return the numbers of tokens."""
-    prompt = ticket.arrival.prompt_tokens
+    prompt = ticket.prompt_tokens
     return {
         "prompt_tokens": prompt,
         "completion_tokens": ticket.num_tokens,
@@ -132,6 +132,12 @@ def fulfilment_headers(ticket: Ticket) -> dict[str, str]:
         f"x-edgebatch-{name.replace('_', '-')}": str(value).lower()
         for name, value in fulfilment(ticket).items()
     }
+
+
+def _cut_short(ticket: Ticket) -> Refusal:
+    if ticket.refused_because:
+        return refused_by_engine(ticket.refused_because)
+    return not_ready("the engine broke before the answer was whole")
 
 
 def _event(value: dict[str, Any]) -> bytes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from edgebatch import __version__
 from edgebatch.serving.answers import AnswerForm, fulfilment_headers, is_whole
+from edgebatch.serving.door import Door
 from edgebatch.serving.gateway import Gateway, State
 from edgebatch.serving.guard import App, Guard
 from edgebatch.serving.keys import KeyRing
@@ -27,7 +28,11 @@ from edgebatch.serving.settings import Demands
 from edgebatch.serving.slo import slo_of
 from edgebatch.serving.state import StateBoard
 from edgebatch.serving.ticket import Ticket
+from edgebatch.serving.traced_request import note_asked, note_ticket
 from edgebatch.serving.what_if import what_if
+
+if TYPE_CHECKING:
+    from edgebatch.serving.tracing import Tracing
 
 
 def make_app(gateway: Gateway) -> App:
@@ -42,6 +47,8 @@ def make_app(gateway: Gateway) -> App:
             yield
         finally:
             await gateway.stop()
+            if tracing is not None:
+                await tracing.close()
 
     app = FastAPI(
         title="edgebatch",
@@ -52,13 +59,14 @@ def make_app(gateway: Gateway) -> App:
         redoc_url=None,
     )
     app.state.gateway = gateway
-    app.state.keys = KeyRing(settings.keys)
+    app.state.keys = keys = KeyRing(settings.keys)
     app.state.metrics = GatewayMetrics(gateway)
     app.state.board = StateBoard(gateway)
     _add_error_handlers(app)
     _add_api(app)
     _add_operations(app)
     add_page(app)
+    app.add_middleware(Door, gateway=gateway, keys=keys)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -67,7 +75,15 @@ def make_app(gateway: Gateway) -> App:
             allow_headers=["*"],
             expose_headers=["*"],
         )
-    return Guard(app, settings.limits)
+    guarded = Guard(app, settings.limits)
+    tracing = _tracing(guarded, gateway) if settings.tracing else None
+    return tracing or guarded
+
+
+def _tracing(app: App, gateway: Gateway) -> Tracing:
+    from edgebatch.serving.tracing import Tracing
+
+    return Tracing(app, gateway)
 
 
 def _add_api(app: FastAPI) -> None:
@@ -163,7 +179,9 @@ async def _answer(request: Request, body: ChatRequest | CompletionRequest) -> Re
         raise _unknown_model(body.model or "", served)
     defaults = gateway.settings.keys[tenant].defaults if gateway.settings.keys else Demands()
     slo = slo_of(body, request.headers, defaults, gateway.settings)
-    ticket = await gateway.ask(body.asked(), slo, body.sampling(), tenant)
+    headers = note_asked(request, body, slo, served)
+    ticket = await gateway.ask(body.asked(), slo, body.sampling(), tenant, headers)
+    note_ticket(request, ticket)
     form = AnswerForm(
         is_chat=isinstance(body, ChatRequest),
         model=served,
@@ -175,7 +193,8 @@ async def _answer(request: Request, body: ChatRequest | CompletionRequest) -> Re
 
 
 async def _stream(request: Request, gateway: Gateway, ticket: Ticket, form: AnswerForm) -> Response:
-    await _unless_gone(request, gateway, ticket, ticket.until_decided())
+    if not ticket.is_decided:
+        await _unless_gone(request, gateway, ticket, ticket.until_decided())
     if ticket.joined is None:
         raise gateway.refusal(ticket)
 
@@ -205,24 +224,24 @@ class _Events(StreamingResponse):
 
 
 async def _whole(request: Request, gateway: Gateway, ticket: Ticket, form: AnswerForm) -> Response:
-    async def read() -> str:
-        return "".join([text async for text in ticket.texts()])
-
-    text = await _unless_gone(request, gateway, ticket, read())
+    if ticket.record is None:
+        await _unless_gone(request, gateway, ticket, ticket.until_ended())
     if not is_whole(ticket):
         raise gateway.refusal(ticket)
-    return JSONResponse(form.whole(ticket, text), headers=fulfilment_headers(ticket))
+    return JSONResponse(form.whole(ticket), headers=fulfilment_headers(ticket))
 
 
-async def _unless_gone(request: Request, gateway: Gateway, ticket: Ticket, work: Any) -> Any:
-    """Return what ``work`` comes to; call the request off if the client goes away before."""
+async def _unless_gone(
+    request: Request, gateway: Gateway, ticket: Ticket, work: Coroutine[Any, Any, None]
+) -> None:
+    """Wait for ``work``; call the request off if the client goes away before."""
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_until_gone(request))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             gateway.cancel(ticket)
-        return await working
+        await working
     finally:
         leaving.cancel()
         if not working.done():

@@ -10,6 +10,7 @@ from edgebatch.scenario import Scenario, parse_policy, read_document
 from edgebatch.serving.first_profile import DEFAULT_MODEL, measured_profile
 from edgebatch.serving.gateway import Gateway
 from edgebatch.serving.settings import GatewaySettings
+from edgebatch.serving.tracing_check import check_tracing
 
 _SIMULATED_SCENARIO = "tiny-chat"
 _NO_WORKLOAD = {  # a gateway's requests come from outside
@@ -26,7 +27,10 @@ def build_gateway(settings: GatewaySettings) -> Gateway:
 
     Raises:
         EdgebatchError: a setting does not go with another, or with the profile.
+        MissingExtraError: requests are to be traced, but OpenTelemetry is not installed.
     """
+    if settings.tracing:
+        check_tracing()
     scenario = Scenario(_document(settings))
     policy = parse_policy(settings.policy)
     spec = _engine_spec(settings, scenario)

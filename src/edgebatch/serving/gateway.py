@@ -7,7 +7,7 @@ import itertools
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 import structlog
@@ -18,7 +18,13 @@ from edgebatch.realtime import Dispatcher, Job
 from edgebatch.scenario import Policy, Scenario
 from edgebatch.scheduling import FastestAnswer, Outcome, Reason, RequestRecord
 from edgebatch.serving.lengths import LengthPredictor
-from edgebatch.serving.refusals import Refusal, invalid, not_ready, refusal_of
+from edgebatch.serving.refusals import (
+    Refusal,
+    invalid,
+    not_ready,
+    refusal_of,
+    refused_by_engine,
+)
 from edgebatch.serving.settings import GatewaySettings
 from edgebatch.serving.slo import Slo
 from edgebatch.serving.ticket import Ticket
@@ -28,6 +34,8 @@ _MOST_RECORDS = 10_000
 _LONGEST_BACK_OFF_SECONDS = 30.0
 _STEADY_SECONDS = 60.0
 """An engine that ran so long is restarted without a pause when it breaks."""
+_ESTIMATE_SECONDS = 0.05
+"""How long an estimate of when to retry is told to whoever else is turned away."""
 _BYTES_PER_TOKEN = 3
 """Fewer than of most texts, so that a prompt is not taken for shorter than it is."""
 
@@ -86,6 +94,8 @@ class Gateway:
         self._lengths = LengthPredictor(settings.lengths)
         self._unfinished: Counter[int] = Counter()
         self._has_tokenizer = True
+        self._estimate_seconds = 0.0
+        self._estimate_until = -math.inf
         self._supervising: asyncio.Task[None] | None = None
         hosting = scenario.hosting
         self._fastest = FastestAnswer(hosting.node, hosting.model, hosting.precisions)
@@ -125,8 +135,22 @@ class Gateway:
             await asyncio.gather(self._supervising, return_exceptions=True)
             self.dispatcher.abandon_all()
 
-    async def ask(self, prompt: Prompt, slo: Slo, sampling: Sampling, tenant: int) -> Ticket:
+    async def ask(
+        self,
+        prompt: Prompt,
+        slo: Slo,
+        sampling: Sampling,
+        tenant: int,
+        headers: Mapping[str, str],
+    ) -> Ticket:
         """Take a request in.
+
+        Args:
+            prompt: what to answer.
+            slo: what it demands.
+            sampling: how tokens are chosen.
+            tenant: whose it is.
+            headers: for an engine behind HTTP to send along.
 
         Returns:
             Its ticket; the request may have been turned away already.
@@ -134,7 +158,7 @@ class Gateway:
         Raises:
             Refusal: it is not even put to the scheduler, and why.
         """
-        self._require_place(tenant)
+        self.require_place(tenant)
         prompt, prompt_tokens = await self._counted(prompt)
         max_tokens = self._limit(prompt_tokens, slo.max_tokens)
         arrival = Arrival(
@@ -158,6 +182,7 @@ class Gateway:
                 prompt=prompt,
                 sampling=sampling,
                 max_tokens=max_tokens,
+                headers=headers,
                 on_joined=ticket.note_joined,
                 on_progress=ticket.note_progress,
                 on_end=lambda record: self._ended(ticket, record),
@@ -173,12 +198,16 @@ class Gateway:
     def refusal(self, ticket: Ticket) -> Refusal:
         """Return why a request that has ended got no answer."""
         assert ticket.record is not None
-        return refusal_of(
-            ticket.record, self._possible(ticket), self.dispatcher.retry_after_seconds()
-        )
+        if ticket.refused_because:
+            return refused_by_engine(ticket.refused_because)
+        return refusal_of(ticket.record, self._possible(ticket), self._retry_after_seconds())
 
-    def _require_place(self, tenant: int) -> None:
-        """Raise Refusal if a request is to be turned away before its tokens are counted."""
+    def require_place(self, tenant: int) -> None:
+        """Turn a request away, and count it, if it need not even be looked at.
+
+        Raises:
+            Refusal: no requests are taken, or too many are here.
+        """
         if self.state is State.DRAINING:
             raise not_ready("the gateway is going down; ask another one", None)
         if self.state is not State.READY:
@@ -197,7 +226,7 @@ class Gateway:
         self._count(Outcome.REJECTED, Reason.QUEUE_FULL)
         for listener in self.on_turned_away:
             listener(tenant)
-        seconds = self.dispatcher.retry_after_seconds()
+        seconds = self._retry_after_seconds()
         return Refusal(
             429,
             f"{message}; try again in {max(1, math.ceil(seconds))} s",
@@ -205,6 +234,17 @@ class Gateway:
             kind="rate_limit_error",
             retry_after_seconds=seconds,
         )
+
+    def _retry_after_seconds(self) -> float:
+        """Return the scheduler's estimate, of a moment ago if many are turned away at once.
+
+        It takes a look at everyone who runs, and is told in whole seconds.
+        """
+        now = self.dispatcher.timers.now
+        if now >= self._estimate_until:
+            self._estimate_seconds = self.dispatcher.retry_after_seconds()
+            self._estimate_until = now + _ESTIMATE_SECONDS
+        return self._estimate_seconds
 
     async def _counted(self, prompt: Prompt) -> tuple[Prompt, int]:
         """Return the prompt as token ids, and how many; without a tokenizer, at most so many."""

@@ -21,7 +21,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}\Z")
-_QUIET = ("/metrics", "/healthz", "/readyz", "/edgebatch/state", "/edgebatch/what-if")
+QUIET = ("/metrics", "/healthz", "/readyz", "/edgebatch/state", "/edgebatch/what-if")
+"""Paths that machines ask for again and again."""
 
 log = structlog.get_logger("edgebatch.http")
 
@@ -64,7 +65,7 @@ class Guard:
             if not status:
                 await _refuse(internal_error(), send_named)
         finally:
-            say = log.debug if scope["path"] in _QUIET else log.info
+            say = log.debug if scope["path"] in QUIET else log.info
             say(
                 "request",
                 request_id=request_id,

@@ -91,6 +91,11 @@ def not_ready(message: str, retry_after_seconds: float | None = 1.0) -> Refusal:
     )
 
 
+def refused_by_engine(reason: str) -> Refusal:
+    """Return the refusal of a request that the engine will not answer, however often asked."""
+    return invalid(f"the engine refuses this request: {reason}", code="engine_refused")
+
+
 def internal_error() -> Refusal:
     """Return what clients are told of an error in the gateway itself."""
     return Refusal(500, "the gateway failed", code="internal_error", kind="server_error")

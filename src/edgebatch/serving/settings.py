@@ -111,7 +111,7 @@ class GatewaySettings(BaseSettings):
         cors_origins: web pages that may ask from a browser; none by default.
         drain_seconds: how long commitments may take to finish once the gateway is told to end.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
-        tracing: whether OpenTelemetry spans are sent, by OpenTelemetry's own variables.
+        tracing: whether requests are sent as OpenTelemetry spans, as its own variables say.
     """
 
     model_config = SettingsConfigDict(

@@ -1,0 +1,49 @@
+"""Turning away whom there is no place for, before anything of what they ask is read."""
+
+from __future__ import annotations
+
+from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers
+
+from edgebatch.serving.gateway import Gateway, State
+from edgebatch.serving.guard import App, Receive, Scope, Send
+from edgebatch.serving.keys import KeyRing
+from edgebatch.serving.refusals import Refusal
+
+_PATHS = ("/v1/chat/completions", "/v1/completions")
+
+
+class Door:
+    """ASGI middleware that keeps out what the gateway would not put to the scheduler.
+
+    When far more is asked than can be answered, most requests end here, and cost less than reading
+    what they ask.
+
+    Args:
+        app: what it stands before.
+        gateway: whose places are counted.
+        keys: who may ask.
+    """
+
+    def __init__(self, app: App, gateway: Gateway, keys: KeyRing) -> None:
+        self._app, self._gateway, self._keys = app, gateway, keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let one request in, or refuse it."""
+        refusal = None
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in _PATHS:
+            refusal = self._refusal(Headers(scope=scope))
+        if refusal is None:
+            await self._app(scope, receive, send)
+            return
+        answer = JSONResponse(refusal.body(), refusal.status, headers=refusal.headers())
+        await answer(scope, receive, send)
+
+    def _refusal(self, headers: Headers) -> Refusal | None:
+        if self._gateway.state is State.STARTING:
+            return None
+        try:
+            self._gateway.require_place(self._keys.tenant(headers.get("authorization")))
+        except Refusal as refusal:
+            return refusal
+        return None
