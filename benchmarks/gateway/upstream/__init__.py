@@ -1,0 +1,1 @@
+"""What ``upstreams.py`` is made of."""
