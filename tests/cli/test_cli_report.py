@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli_process import edgebatch, refusal
-from report_inputs import PRECISIONS, RATES, study, swept
+from report_inputs import PRECISIONS, RATES, planned, study, swept
 
 
 @pytest.fixture(scope="module")
@@ -123,13 +123,30 @@ def test_a_disk_that_fills_up_keeps_the_old_page(results: Path, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
-def test_figures_of_a_plan_and_unknown_formats_are_refused(results: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
+def test_a_plan_has_figures_for_papers_too(tmp_path: Path, kind: str, start: bytes) -> None:
+    told = planned(tmp_path / "plan.json")
+    assert [each["status"] for each in told["candidates"]] == ["sustains", "does-not-fit"]
+    figures = tmp_path / "figures"
+    options = ("--figures", figures, "--figure-format", kind)
+    paths = [figures / f"{name}.{kind}" for name in ("rates", "search")]
+    assert said(tmp_path / "plan.json", *options)[1:] == [f"figure: {path}" for path in paths]
+    before = [path.read_bytes() for path in paths]
+    assert all(content.startswith(start) for content in before)
+    said(tmp_path / "plan.json", *options)
+    assert [path.read_bytes() for path in paths] == before
+
+
+def test_figures_of_nothing_and_unknown_formats_are_refused(results: Path, tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     plan.write_text("{}", encoding="utf-8")
     folder = ("--figures", tmp_path / "figures")
-    assert "--figures: only goes with the folder of a sweep" in refusal("report", plan, *folder)
+    assert "plan.json: is no plan" in refusal("report", plan, *folder)
+    assert "nothing: is not there" in refusal("report", tmp_path / "nothing", *folder)
     line = refusal("report", results, *folder, "--figure-format", "gif")
     assert "--figure-format: must be png or svg, got 'gif'" in line
+    trace = refusal("report", plan, "--trace", plan, "--output", tmp_path / "a.html")
+    assert "--trace: only goes with the folder of a sweep" in trace
     assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
 
 

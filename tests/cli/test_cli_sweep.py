@@ -132,6 +132,39 @@ def test_a_trace_may_be_named_from_any_folder(
     assert [row["requests"] for row in StudyResults.open(tmp_path / "results").rows()] == [10, 10]
 
 
+def test_the_study_of_a_trace_is_run_again_where_the_trace_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "\n".join(("arrived_at,num_prefill_tokens,num_decode_tokens", "0,9,9", "1,9,9", ""))
+    (tmp_path / "far").mkdir()
+    trace = tmp_path / "far" / "trace.csv"
+    trace.write_text(text)
+    folder = tmp_path / "near" / "results"
+    folder.parent.mkdir()
+    done("-p", "edf", "--trace", trace, "--output", folder)
+    kept = folder / STUDY_FILE
+    assert str(tmp_path) not in kept.read_text()
+    again = ("sweep", kept, "--output", tmp_path / "again")
+    assert "trace.csv: is not here; give it with --trace" in refusal(*again)
+    done(kept, "--trace", trace, "--output", tmp_path / "given")
+    monkeypatch.chdir(trace.parent)
+    done(kept, "--output", tmp_path / "here")
+    assert contents(folder) == contents(tmp_path / "given") == contents(tmp_path / "here")
+    trace.write_text(f"{text}2,9,9\n")
+    assert "trace.csv: has changed since" in refusal(*again)
+
+
+def test_the_end_is_a_table_that_fits_the_terminal(tmp_path: Path) -> None:
+    arguments = (*SMALL, "--seeds", "2", "--output", tmp_path / "results")
+    result = edgebatch("sweep", *arguments)
+    lines = result.stdout.decode().splitlines()
+    assert lines[0].split() == ["Policy", "5/s", "20/s"]
+    assert {"edf", "sjf"} <= {line.partition(" ")[0] for line in lines}
+    assert max(map(len, lines)) <= 80
+    assert edgebatch("sweep", *arguments).stdout == result.stdout
+    json.loads(edgebatch("sweep", *arguments, "--json").stdout)
+
+
 @pytest.mark.parametrize("name", ["quick", "paper"])
 def test_committed_studies_run(name: str, tmp_path: Path) -> None:
     reduced = ("--seeds", "1", "-s", "workload.duration_seconds=0.5", "--jobs", "1")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from rich.table import Table
 
 from edgebatch.comparison import Comparison, Run
-from edgebatch.reporting.tables import Column, make_table
+from edgebatch.reporting.tables import Column, broken, make_table
 
 _RATES_A_TABLE = 5
 _LABEL_WIDTH = 24
@@ -43,7 +42,7 @@ def _load_table(comparison: Comparison, rates: Sequence[float], caption: str) ->
         headings.append(f"{rate:.3g}/s" if load is None else f"{load:g}×\n{rate:.3g}/s")
     rows = [
         (
-            _broken(policy, _LABEL_WIDTH),
+            broken(policy, _LABEL_WIDTH),
             *(_share_and_rate(comparison.of(policy, rate)) for rate in rates),
         )
         for policy in comparison.policies()
@@ -65,7 +64,7 @@ def detail_table(comparison: Comparison, rate_per_second: float) -> Table:
         runs = comparison.of(policy, rate_per_second)
         rows.append(
             (
-                _broken(policy, _NARROW_LABEL_WIDTH),
+                broken(policy, _NARROW_LABEL_WIDTH),
                 *(
                     f"{100.0 * _mean(runs, _part(outcome)):.1f}"
                     for outcome in ("in_time", "late", "rejected", "expired")
@@ -101,7 +100,7 @@ def tuning_table(comparison: Comparison) -> Table:
     """Return which knobs each policy ran with at each load."""
     rows = [
         (
-            _broken(policy, _LABEL_WIDTH),
+            broken(policy, _LABEL_WIDTH),
             f"{rate:.3g}/s",
             comparison.of(policy, rate)[0].knobs.partition(":")[2].replace(",", ", ") or "–",
         )
@@ -110,22 +109,6 @@ def tuning_table(comparison: Comparison) -> Table:
     ]
     columns = [Column("Policy", numeric=False), Column("Arrivals"), Column("Best knobs", False)]
     return make_table(columns, rows)
-
-
-def _broken(label: str, width: int) -> str:
-    """Return a policy's label on lines of at most ``width``, broken where it reads best."""
-    if len(label) <= width:
-        return label
-    lines = []
-    for setting in re.findall(r"[^:,]+[:,]?", label):
-        line = ""
-        for part in re.findall(r"[^=_-]*[=_-]|[^=_-]+", setting):
-            if line and len(line + part) > width:
-                lines.append(line)
-                line = ""
-            line += part
-        lines.append(line)
-    return "\n".join(lines)
 
 
 def _mean(runs: Sequence[Run], figure: Callable[[Run], float]) -> float:

@@ -75,7 +75,7 @@ def _detail_table(findings: Sequence[Finding]) -> Table:
 
 def _failure_table(findings: Sequence[Finding]) -> Table:
     rows = [(_name(each), explanation(each)) for each in findings]
-    columns = [_NAME, Column("Sustains no rate", numeric=False)]
+    columns = [_NAME, Column("No sustainable rate was found", numeric=False)]
     return make_table(columns, rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -70,6 +71,22 @@ def make_details(pairs: Iterable[tuple[str, str]], *, title: str = "") -> Table:
         if text:
             table.add_row(name, text)
     return table
+
+
+def broken(label: str, width: int) -> str:
+    """Return a policy's label on lines of at most ``width``, broken where it reads best."""
+    if len(label) <= width:
+        return label
+    lines = []
+    for setting in re.findall(r"[^:,]+[:,]?", label):
+        line = ""
+        for part in re.findall(r"[^=_-]*[=_-]|[^=_-]+", setting):
+            if line and len(line + part) > width:
+                lines.append(line)
+                line = ""
+            line += part
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def quantity(value: float | None, unit: str) -> str:

@@ -43,7 +43,8 @@ class Study:
         policies: who decides; written as :func:`edgebatch.scenario.parse_policy` reads them.
         seeds: seeds of everything random; policies meet the same requests at the same seed.
         title, question: for readers; no part of the identity.
-        files: SHA-256 of every trace and table that a run reads, by path; found by itself.
+        files: SHA-256 of every trace and table that a run reads, by path; found by itself. In
+            results, by name.
 
     Raises:
         InputError: nothing to run, something is given twice, or a file cannot be read.

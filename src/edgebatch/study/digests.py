@@ -33,21 +33,22 @@ def file_digests(documents: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         return path
 
     for document in documents:
-        _with_paths(document, note)
-    return {path: _digest(path) for path in sorted(paths)}
+        with_paths(document, note)
+    return {path: file_digest(path) for path in sorted(paths)}
 
 
 def with_digests(document: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
     """Return a copy of a scenario document with the digests of files in place of their paths."""
-    return _with_paths(document, lambda path: f"sha256:{digests[path]}")
+    return with_paths(document, lambda path: f"sha256:{digests[path]}")
 
 
 def with_absolute_paths(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of a scenario document that means the same files from any folder."""
-    return _with_paths(document, lambda path: str(Path(path).resolve()))
+    return with_paths(document, lambda path: str(Path(path).resolve()))
 
 
-def _with_paths(document: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+def with_paths(document: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """Return a copy of a scenario document with every path of a file changed."""
     workload = document.get("workload")
     if not isinstance(workload, dict):
         return dict(document)
@@ -60,7 +61,12 @@ def _with_paths(document: Mapping[str, Any], change: Callable[[str], str]) -> di
     return {**document, "workload": changed}
 
 
-def _digest(path: str) -> str:
+def file_digest(path: str) -> str:
+    """Return the SHA-256 of a file's content, as hex digits.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from edgebatch.errors import EdgebatchError, InputError
 from edgebatch.scenario import Scenario, estimated_capacity, parse_policy
 from edgebatch.simulation import summarise
 from edgebatch.study.definition import Study, StudyRun
+from edgebatch.study.places import named_value, names_of
 from edgebatch.study.rows import Row, axis_cell, axis_column_types, figures
 from edgebatch.workload import Workload
 
@@ -77,10 +79,10 @@ def _capacity(document: str) -> float:
 
 def tasks(study: Study, runs: Sequence[StudyRun]) -> Iterator[RunTask]:
     """Yield the tasks of some runs of a study."""
-    kinds = axis_column_types(study)
+    kinds, names = axis_column_types(study), names_of(study.files)
     for run in runs:
         cells = {
-            axis.key: axis_cell(value, kinds[axis.key])
+            axis.key: axis_cell(named_value(axis.key, value, names), kinds[axis.key])
             for axis, value in zip(study.axes, run.values, strict=True)
         }
         yield RunTask(
@@ -119,9 +121,15 @@ def run_here(study: Study, runs: Sequence[StudyRun], jobs: int) -> Generator[Row
     parallel = joblib.Parallel(n_jobs=min(jobs, len(runs)), return_as="generator_unordered")
     rows = parallel(joblib.delayed(make_row)(task) for task in tasks(study, runs))
     try:
-        yield from rows
+        for row in rows:  # noqa: UP028 - it would close them where the warning is not caught
+            yield row
     except BrokenProcessPool as error:
         raise EdgebatchError(
             "a process that makes runs was killed, perhaps for want of memory; what was finished "
             "is kept, and the same command goes on; fewer --jobs need less memory"
         ) from error
+    finally:
+        with warnings.catch_warnings():
+            # whoever stops early knows that runs were begun in vain
+            warnings.simplefilter("ignore", UserWarning)
+            rows.close()

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from edgebatch.study.feasibility import Feasibility
 from edgebatch.study.investigation import Finding, Question, Status
+from edgebatch.study.saturation import Point
+from edgebatch.study.shares import STUDENT_975, Verdict
 from edgebatch.units import GIGA
 
 
@@ -48,7 +50,8 @@ def recommendation(ranking: Sequence[Finding], question: Question) -> str:
         if first.status is Status.SUSTAINS:
             parts.append(f"For {model} take {_setting(first)}: it sustains {_rate(first)}")
         else:
-            parts.append(f"For {model} none will do; {_setting(first)} comes closest")
+            none = "is shown to do" if _is_undecided(first) else "will do"
+            parts.append(f"For {model} none {none}; {_setting(first)} comes closest")
     return ". ".join(parts) + "."
 
 
@@ -57,7 +60,8 @@ def _recommended(ranking: Sequence[Finding], question: Question) -> str:
     if first.status is not Status.SUSTAINS:
         none = "fits"
         if first.status is not Status.DOES_NOT_FIT:
-            none = f"serves {percent} of the requests in time at any rate"
+            serves = "is shown to serve" if _is_undecided(first) else "serves"
+            none = f"{serves} {percent} of the requests in time at any rate"
         why = explanation(first)
         return f"None {none}; {first.candidate.label} comes closest: {why}."
     text = f"Take {first.candidate.label}: it sustains {_rate(first)} with {percent} in time"
@@ -103,12 +107,36 @@ def explanation(finding: Finding) -> str:
             f"{_listed(_obstacles(feasibility))}"
         )
     if finding.status is Status.BELOW_TARGET and finding.saturation is not None:
-        lowest = finding.saturation.points[0]
-        return (
-            f"{100 * lowest.share.mean:.4g} % at {lowest.rate_per_second:.2g}/s, the lowest rate "
-            f"looked at; at most {100 * feasibility.ceiling:.4g} % at any load"
-        )
+        return _too_few_in_time(finding.saturation.points[0], feasibility)
     return ""
+
+
+def _too_few_in_time(lowest: Point, feasibility: Feasibility) -> str:
+    """Return what was seen at the lowest rate, and beside it what was counted without any queue.
+
+    The one share is measured in runs, the other counted over a sample of requests: either may be
+    the larger by chance, so neither is a bound of the other.
+    """
+    share = lowest.share
+    seen = (
+        f"{100 * share.mean:.4g} % ({100 * share.low:.4g} to {100 * share.high:.4g}) in time at "
+        f"{lowest.rate_per_second:.2g}/s, the lowest rate looked at"
+    )
+    if lowest.verdict is Verdict.UNDECIDED:
+        seen += ", too near the target to tell"
+        seen += "" if share.runs >= max(STUDENT_975) else f" (--runs {max(STUDENT_975)} may)"
+    ceiling = f"{100 * feasibility.ceiling:.4g} %"
+    return f"{seen}; in a sample {ceiling} could be if each had the node to itself"
+
+
+def _is_undecided(finding: Finding) -> bool:
+    """Return whether not even the lowest rate was shown to meet the target or to miss it."""
+    found = finding.saturation
+    return (
+        finding.status is Status.BELOW_TARGET
+        and found is not None
+        and found.points[0].verdict is Verdict.UNDECIDED
+    )
 
 
 def _obstacles(feasibility: Feasibility) -> list[str]:

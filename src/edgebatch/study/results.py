@@ -144,14 +144,20 @@ class StudyResults:
         """Return the runs that are yet to be made, in the study's order."""
         return [run for run in self.study.runs() if run.number not in self._numbers]
 
-    def table(self) -> pyarrow.Table:
-        """Return all rows in the study's order; columns as in :func:`.rows.column_types`.
+    def table(self, columns: list[str] | None = None) -> pyarrow.Table:
+        """Return all rows in the study's order.
+
+        Args:
+            columns: which ones, ``run`` among them; None for all of :func:`.rows.column_types`.
 
         Raises:
             InputError: a file cannot be read.
         """
-        parts = self._read()
-        return in_order(parts) if parts else study_table(self.study, [])
+        parts = self._read(columns)
+        if parts:
+            return in_order(parts)
+        empty = study_table(self.study, [])
+        return empty if columns is None else empty.select(columns)
 
     def rows(self) -> list[Row]:
         """Return all rows in the study's order, each by column."""

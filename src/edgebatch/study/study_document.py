@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from edgebatch.errors import InputError
 from edgebatch.schema import ABSENT, Section, read_toml, validated
 from edgebatch.study.axes import Axis
 from edgebatch.study.definition import Study
+from edgebatch.study.places import located, named
 
 FORMAT = 1
 
@@ -42,7 +42,8 @@ class _StoredStudy(Section):
 
 
 def stored(study: Study) -> dict[str, Any]:
-    """Return a study as plain data for TOML, with the version and its hash."""
+    """Return a study as plain data for TOML, with the version and its hash; no folder is in it."""
+    kept = named(study)
     texts = {"title": study.title, "question": study.question}
     return {
         "format": FORMAT,
@@ -51,9 +52,9 @@ def stored(study: Study) -> dict[str, Any]:
         **{name: text for name, text in texts.items() if text},
         "policies": list(study.policies),
         "seeds": list(study.seeds),
-        "axes": {axis.key: list(axis.values) for axis in study.axes},
-        "files": study.files,
-        "scenario": study.scenario,
+        "axes": {axis.key: list(axis.values) for axis in kept.axes},
+        "files": kept.files,
+        "scenario": kept.scenario,
     }
 
 
@@ -82,13 +83,18 @@ def restored(document: dict[str, Any]) -> tuple[Study, str]:
     return study, checked["edgebatch"]
 
 
-def read_stored(path: Path) -> Study | None:
+def read_stored(path: Path, trace: Path | None = None) -> Study | None:
     """Return the study of a results folder's ``study.toml``; None if the file is another.
 
-    Its files are looked at anew, so that they count by what is in them now.
+    Files that the study reads are looked for here, beside the file and in the folder above it.
+
+    Args:
+        path: the file.
+        trace: one of the files that the study reads, wherever it is.
 
     Raises:
-        InputError: the file cannot be read, or was changed.
+        InputError: the file cannot be read or was changed, or one that the study reads is not
+            there or has another content.
     """
     document = read_toml(path)
     if "hash" not in document:
@@ -97,13 +103,14 @@ def read_stored(path: Path) -> Study | None:
         study, _ = restored(document)
     except InputError as error:
         raise error.within(str(path)) from None
-    return replace(study, files={})
+    return located(study, (Path(), path.parent, path.parent.parent), trace)
 
 
 def difference(asked: Study, kept: Study) -> str | None:
     """Return in words what first differs between two studies; None if nothing does."""
     if asked.hash == kept.hash:
         return None
+    asked, kept = named(asked), named(kept)
     for name in ("policies", "seeds"):
         old, new = getattr(kept, name), getattr(asked, name)
         if old != new:

@@ -8,9 +8,10 @@ from contextlib import closing
 from pathlib import Path
 
 from edgebatch.errors import CannotHostError, InputError
-from edgebatch.scenario import Scenario
+from edgebatch.scenario import Scenario, estimated_capacity
 from edgebatch.study.cluster import run_on_cluster
 from edgebatch.study.definition import Study
+from edgebatch.study.digests import canonical_hash
 from edgebatch.study.execution import run_here
 from edgebatch.study.parts import require_parquet
 from edgebatch.study.results import STUDY_FILE, StudyResults
@@ -67,18 +68,45 @@ def sweep(
 
 
 def check_settings(study: Study) -> None:
-    """Raise unless every combination of the axes' values makes a scenario.
+    """Raise unless every combination of the axes' values makes a scenario that can be run.
 
     Raises:
         InputError: one does not; says which.
     """
+    looked_at: set[str] = set()
     for values in study.points():
+        document = study.document_at(values)
+        text = canonical_hash(document)
+        if text in looked_at:
+            continue
+        looked_at.add(text)
         try:
-            _ = Scenario(study.document_at(values)).workload
+            scenario = Scenario(document)
+            _ = scenario.workload
+            if study.load_of(values) is not None:
+                _require_capacity(scenario)
         except (InputError, CannotHostError) as error:
             pairs = zip(study.axes, values, strict=True)
             where = ", ".join(f"{axis.key}={value}" for axis, value in pairs if axis.is_setting)
             raise (InputError(f"axis {where}", str(error)) if where else error) from error
+
+
+def _require_capacity(scenario: Scenario) -> None:
+    """Raise unless loads, multiples of the estimated capacity, mean something.
+
+    Raises:
+        InputError: the capacity is 0.
+    """
+    try:
+        estimated_capacity(scenario)
+    except InputError as error:
+        if error.path != "compare.loads":
+            raise
+        raise InputError(
+            "load",
+            "is a multiple of the capacity, which is 0: not even one average request fits memory "
+            "and deadline; vary the arrival rate instead, as in --axis rate=0.1,1,10",
+        ) from error
 
 
 def _collect(

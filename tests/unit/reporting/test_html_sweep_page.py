@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import re
@@ -12,7 +13,7 @@ import pytest
 
 from edgebatch.errors import InputError
 from edgebatch.reporting.html.opening import open_results, page_of, write_page
-from edgebatch.reporting.html.page import Chart, Page, render
+from edgebatch.reporting.html.page import Chart, Page, Section, render
 from edgebatch.reporting.html.sweep.representative import repeat_representatives
 from edgebatch.study.axes import Axis
 from edgebatch.study.results import RESULTS_FILE, STUDY_FILE, StudyResults
@@ -178,7 +179,7 @@ def test_results_of_another_version_are_shown_without_making_runs_again(folder: 
 
 
 def test_a_trace_that_is_gone_or_changed_only_costs_the_run_over_time(tmp_path: Path) -> None:
-    trace = tmp_path / "trace.csv"
+    trace = tmp_path / "trace.csv"  # beside the results
     lines = [f"2024-01-01 00:00:{second:02d},1,1" for second in range(0, 40, 2)]
     header = "TIMESTAMP,ContextTokens,GeneratedTokens"
     trace.write_text("\n".join((header, *lines)) + "\n", encoding="utf-8")
@@ -194,7 +195,31 @@ def test_a_trace_that_is_gone_or_changed_only_costs_the_run_over_time(tmp_path: 
     assert "has changed since the results were made" in timeline.paragraphs[1]
     trace.unlink()
     [timeline] = [each for each in page_of(folder).sections if each.identity == "timeline"]
-    assert "cannot be read: No such file" in timeline.paragraphs[1]
+    assert "trace.csv: is not here; give it with --trace" in timeline.paragraphs[1]
+
+
+def test_a_page_about_a_trace_has_its_name_and_hash_and_finds_it_by_them(tmp_path: Path) -> None:
+    trace = tmp_path / "far" / "away" / "trace.csv"
+    trace.parent.mkdir(parents=True)
+    lines = [f"2024-01-01 00:00:{second:02d},1,1" for second in range(0, 40, 2)]
+    trace.write_text("\n".join(("TIMESTAMP,ContextTokens,GeneratedTokens", *lines, "")))
+    scenario: dict[str, Any] = {**TOY, "workload": {"trace": str(trace), "deadline_seconds": 4}}
+    folder = swept(tmp_path / "r", study(policies=("none",), scenario=scenario)).folder
+
+    def timeline(of: Page) -> Section:
+        return next(each for each in of.sections if each.identity == "timeline")
+
+    assert timeline(page_of(folder)).charts == ()
+    found = page_of(folder, trace)
+    assert timeline(found).charts
+    text = render(found).decode()
+    assert "far/away" not in text
+    assert hashlib.sha256(trace.read_bytes()).hexdigest() in text
+    (tmp_path / "other.csv").write_text("!")
+    with pytest.raises(InputError, match=r"--trace: .* is not what the results were made with"):
+        page_of(folder, tmp_path / "other.csv")
+    trace.rename(tmp_path / "trace.csv")  # beside the results
+    assert timeline(page_of(folder)).charts
 
 
 @pytest.mark.parametrize("left", [(), (STUDY_FILE,)])

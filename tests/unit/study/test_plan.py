@@ -18,7 +18,8 @@ from edgebatch.study.operation import operation
 from edgebatch.study.plan import Plan, plan
 from edgebatch.study.ranking import explanation, ranked, recommendation
 from edgebatch.study.replications import RunFigures, RunLength, fitted_length, scenario_text
-from edgebatch.study.saturation import Saturation
+from edgebatch.study.saturation import Point, Saturation
+from edgebatch.study.shares import Share
 from toy_profile import toy_profile
 from toy_scenario import CUSTOM, TOY, toy
 
@@ -177,6 +178,47 @@ def test_a_candidate_out_of_reach_says_why_instead_of_a_rate() -> None:
     assert "% at any load, because" in said
     assert "ask for more quality than 0.9" in said
     assert "None serves 90 % of the requests in time at any rate" in found.recommendation
+
+
+def too_few(mean: float, low: float, high: float, *, runs: int = 8) -> Finding:
+    """Return a candidate that meets no target of 99 %, at a lowest rate of 0.001/s."""
+    share = Share(mean, low, high, runs=runs, requests=4000)
+    lowest = Point(0.001, share, share.verdict(0.99))
+    feasibility = replace(assessed(document()), ceiling=0.9925)
+    found = Saturation(None, None, None, (lowest,))
+    return replace(
+        finding("a", 1.0, 1.1),
+        status=Status.BELOW_TARGET,
+        feasibility=feasibility,
+        saturation=found,
+    )
+
+
+def test_a_share_below_the_target_is_shown_with_its_interval() -> None:
+    found = too_few(0.98, 0.975, 0.985)
+    assert explanation(found) == (
+        "98 % (97.5 to 98.5) in time at 0.001/s, the lowest rate looked at; in a sample 99.25 % "
+        "could be if each had the node to itself"
+    )
+    question = replace(QUESTION, target=0.99)
+    assert "None serves 99 % of the requests in time at any rate" in recommendation(
+        [found], question
+    )
+
+
+def test_a_share_that_may_be_above_or_below_the_target_is_no_contradiction() -> None:
+    # measured in runs it is above both the target and what a sample says is possible
+    found = too_few(0.9929, 0.989, 0.9955)
+    said = explanation(found)
+    assert said.startswith("99.29 % (98.9 to 99.55) in time at 0.001/s, the lowest rate looked at")
+    assert "too near the target to tell (--runs 32 may); in a sample 99.25 %" in said
+    assert "at most" not in said
+    question = replace(QUESTION, target=0.99)
+    assert "None is shown to serve 99 %" in recommendation([found], question)
+    other = replace(found, candidate=replace(found.candidate, model="large"))
+    text = recommendation([finding("b", 2.0, 2.1), other], question)
+    assert "For large none is shown to do; a, w16 comes closest" in text
+    assert "--runs" not in explanation(too_few(0.9929, 0.989, 0.9955, runs=32))
 
 
 # --- figures

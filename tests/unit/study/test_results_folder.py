@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 
 from edgebatch.errors import EdgebatchError, InputError
 from edgebatch.scenario import overridden
-from edgebatch.study.axes import parse_axis
+from edgebatch.study.axes import Axis, parse_axis
 from edgebatch.study.definition import MOST_RUNS, Study
+from edgebatch.study.places import located, named
 from edgebatch.study.results import RESULTS_FILE, STUDY_FILE, StudyResults
 from edgebatch.study.rows import column_types
+from edgebatch.study.sweep import sweep
 from toy_scenario import TOY
 from toy_study import contents, made, toy_study
 
@@ -231,6 +234,52 @@ def test_a_trace_counts_by_its_content_not_by_its_place(tmp_path: Path) -> None:
     other = replaying(tmp_path / "a.csv", "0,1,1", "2,1,1")
     with pytest.raises(InputError, match="a file that it reads has another content"):
         StudyResults.open(tmp_path / "results", other)
+
+
+def over_traces(*traces: Path) -> Study:
+    """Return a study of several traces, the first of one request, the second of two and so on."""
+    for count, trace in enumerate(traces, start=1):
+        trace.parent.mkdir(parents=True, exist_ok=True)
+        study = replaying(trace, *(f"{second},1,1" for second in range(2, 3 + count)))
+    axis = Axis("workload.trace", tuple(map(str, traces)))
+    return replace(study, axes=(axis,), files={})
+
+
+def test_results_name_files_without_the_folders_of_the_machine(tmp_path: Path) -> None:
+    folders = []
+    for machine in ("a", "b"):
+        place = tmp_path / machine / "somewhere"
+        study = over_traces(place / "t1.csv", place / "t2.csv")
+        folders.append(sweep(study, tmp_path / f"results-{machine}").folder)
+    assert contents(folders[0]) == contents(folders[1])
+    kept = StudyResults.open(folders[0])
+    assert list(kept.study.files) == ["t1.csv", "t2.csv"]
+    assert [row["workload.trace"] for row in kept.rows()] == ["t1.csv", "t2.csv"]
+    assert [row["requests"] for row in kept.rows()] == [2, 3]
+    assert not [text for text in contents(folders[0]).values() if b"somewhere" in text]
+    sweep(study, folders[0])  # goes on, although its files have other paths now
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    study = over_traces(tmp_path / "2023" / "t.csv", tmp_path / "2024" / "t.csv")
+    results = sweep(study, tmp_path / "results")
+    assert list(StudyResults.open(results.folder).study.files) == ["2023/t.csv", "2024/t.csv"]
+
+
+def test_the_files_of_results_are_found_by_name_and_content(tmp_path: Path) -> None:
+    study = named(replaying(tmp_path / "t.csv", "0,1,1", "1,1,1"))
+    again = located(study, [tmp_path / "nowhere", tmp_path])
+    assert again.scenario["workload"]["trace"] == str(tmp_path / "t.csv")
+    assert again.hash == study.hash
+    moved = (tmp_path / "t.csv").rename(tmp_path / "u.csv")
+    with pytest.raises(InputError, match=r"t\.csv: is not here; give it with --trace"):
+        located(study, [tmp_path])
+    assert located(study, [tmp_path], moved).scenario["workload"]["trace"] == str(moved)
+    replaying(tmp_path / "t.csv", "0,1,1", "2,1,1")
+    with pytest.raises(InputError, match=r"t\.csv: has changed since the results were made"):
+        located(study, [tmp_path])
+    with pytest.raises(InputError, match=r"--trace: .*t\.csv is not what the results were made"):
+        located(study, [tmp_path], tmp_path / "t.csv")
 
 
 @pytest.mark.parametrize(

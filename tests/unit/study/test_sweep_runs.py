@@ -12,6 +12,7 @@ from edgebatch.scenario import Scenario, parse_policy
 from edgebatch.simulation import summarise
 from edgebatch.study.axes import Axis, parse_axis
 from edgebatch.study.definition import Study
+from edgebatch.study.execution import run_here
 from edgebatch.study.results import RESULTS_FILE, StudyResults
 from edgebatch.study.rows import REASONS
 from edgebatch.study.sweep import sweep
@@ -171,10 +172,32 @@ def test_settings_that_make_no_scenario_are_refused_before_anything_is_written(
     assert not (tmp_path / "results").exists()
 
 
-def test_a_load_without_a_capacity_is_refused(tmp_path: Path) -> None:
-    study = toy_study("workload.deadline_seconds=0.5", axes=(parse_axis("load=1"),))
-    with pytest.raises(EdgebatchError, match=r"run 0: .*the capacity is 0"):
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        (["load=1"], "load: is a multiple of the capacity, which is 0"),
+        (
+            ["load=1,2", "workload.deadline_seconds=4,0.5"],
+            "axis workload.deadline_seconds=0.5: load: is a multiple of the capacity, which is 0",
+        ),
+    ],
+)
+def test_a_load_without_a_capacity_is_refused_before_anything_is_written(
+    tmp_path: Path, axes: list[str], said: str
+) -> None:
+    study = toy_study("workload.deadline_seconds=0.5", axes=tuple(map(parse_axis, axes)))
+    with pytest.raises(InputError) as refused:
         sweep(study, tmp_path / "results")
+    assert str(refused.value).startswith(said)
+    assert "as in --axis rate=0.1,1,10" in str(refused.value)
+    assert not (tmp_path / "results").exists()
+
+
+def test_stopping_between_two_runs_is_quiet() -> None:
+    study = toy_study(seeds=tuple(range(20)))
+    rows = run_here(study, list(study.runs()), jobs=2)
+    next(rows)
+    rows.close()  # joblib would warn of runs that were made and not used, and warnings are errors
 
 
 def test_jobs_must_be_a_count(tmp_path: Path) -> None:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgebatch.errors import InputError
 from edgebatch.reporting.html.charts import MOST_TICKS
 from edgebatch.reporting.html.intervals import Estimate
 from edgebatch.reporting.html.looks import policy_looks
+from edgebatch.reporting.html.paper import MARKERS, STYLES, file_words, make_folder
 from edgebatch.reporting.html.sweep import measures as measured
 from edgebatch.reporting.html.sweep.view import StudyView
-from edgebatch.reporting.plots.style import check_plot_path, drawing, save
+from edgebatch.reporting.plots.style import drawing, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-FORMATS = ("png", "svg")
 
 _FIGURES = (
     ("served", (measured.THROUGHPUT, measured.ATTAINMENT)),
@@ -26,11 +23,6 @@ _FIGURES = (
     ("budgets", measured.BUDGET_USE[:2]),
     ("search", (measured.SEARCH,)),
 )
-_MARKERS = {
-    **{"circle": "o", "square": "s", "triangle-up": "^", "diamond": "D", "triangle-down": "v"},
-    **{"cross": "P", "x": "X", "star": "*", "hexagon": "h", "pentagon": "p"},
-}
-_STYLES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 _PANEL_INCHES = (4.5, 4.2)
 
 
@@ -40,17 +32,13 @@ def save_paper_figures(view: StudyView, folder: Path, suffix: str) -> list[Path]
     Args:
         view: the results.
         folder: where to.
-        suffix: one of :data:`FORMATS`.
+        suffix: ``png`` or ``svg``.
 
     Raises:
         InputError: the folder or a file cannot be written.
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError("--figures", f"{str(folder)!r}: {error.strerror}") from error
-    check_plot_path(folder / f"figure.{suffix}")
+    make_folder(folder, suffix)
     return list(_save_all(view, folder, suffix))
 
 
@@ -65,8 +53,7 @@ def _save_all(view: StudyView, folder: Path, suffix: str) -> Iterator[Path]:
                 if (series := measured.series_of(view, setting, measure))
             ]
             if panels:
-                words = re.sub(r"[^A-Za-z0-9.]+", "-", label).strip("-").lower()
-                tail = f"-{number}-{words[:60]}" if len(settings) > 1 else ""
+                tail = f"-{number}-{file_words(label)}" if len(settings) > 1 else ""
                 path = folder / f"{name}{tail}.{suffix}"
                 _save(view, label, panels, path)
                 yield path
@@ -106,8 +93,8 @@ def _draw(
             yerr=[each.half_width or 0.0 for _, each in known] if has_intervals else None,
             label=policy,
             color=look.colour,
-            marker=_MARKERS[look.symbol],
-            linestyle=_STYLES[look.dash] if positions.is_numeric else "none",
+            marker=MARKERS[look.symbol],
+            linestyle=STYLES[look.dash] if positions.is_numeric else "none",
             capsize=2.0,
         )
     if positions.is_log:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from edgebatch.reporting.html.sweep.view import Row, StudyView
 from edgebatch.reporting.html.sweep.words import leads, ranked
 from edgebatch.scenario import Scenario, parse_policy
 from edgebatch.simulation import RunLog, summarise
+from edgebatch.study.places import located
 
 
 class Repeated(NamedTuple):
@@ -57,23 +58,21 @@ def _again(view: StudyView, setting: Sequence[Any], position: int, policy: str) 
     words = f"{policy}{view.at_place(position)}, seed {seed}" + (f", {label}" if label else "")
     is_continuous = parse_policy(policy).is_continuous
     try:
-        log, downlink_seconds = _repeated(view, setting, position, rows[seed])
+        log, downlink_seconds = _repeated(view, rows[seed])
     except EdgebatchError as error:
         return Repeated(words, None, str(error), is_continuous, 0.0)
     return Repeated(words, log, "", is_continuous, downlink_seconds)
 
 
-def _repeated(
-    view: StudyView, setting: Sequence[Any], position: int, row: Row
-) -> tuple[RunLog, float]:
+def _repeated(view: StudyView, row: Row) -> tuple[RunLog, float]:
     results = view.results
     if results.version != __version__:
         raise EdgebatchError(
             f"the results are of edgebatch {results.version}, and this is {__version__}"
         )
-    _require_files(results.study.files)
-    values = view.values_at(setting, position)
-    scenario = Scenario(results.study.document_at(values, row["seed"]))
+    study = located(results.study, (Path(), results.folder, results.folder.parent), view.trace)
+    run = next(islice(study.runs(), row["run"], None))
+    scenario = Scenario(study.document_at(run.values, run.seed))
     workload = scenario.workload
     varies_rate = any(axis.key in ("load", "rate") for axis in results.study.axes)
     if varies_rate and workload.mean_rate:
@@ -86,15 +85,3 @@ def _repeated(
             f"{row['in_time']} requests in time"
         )
     return log, scenario.hosting.node.downlink_seconds
-
-
-def _require_files(digests: dict[str, str]) -> None:
-    """Raise unless every file that the study read is still there, and the same."""
-    for name, digest in digests.items():
-        try:
-            with Path(name).open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise EdgebatchError(f"{name} cannot be read: {error.strerror}") from error
-        if found != digest:
-            raise EdgebatchError(f"{name} has changed since the results were made")

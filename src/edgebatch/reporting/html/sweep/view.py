@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edgebatch.reporting.html.charts import Positions
@@ -48,14 +49,16 @@ class StudyView:
         results: the folder.
         position_axis: place of that axis among the study's; None if nothing is varied.
         rows: by (values of the axes, policy), the rows of all seeds that were run, by seed.
+        trace: the trace that the study read, where it is now; None to look for it by its name.
     """
 
     results: StudyResults
     position_axis: int | None
     rows: dict[tuple[str, str], dict[int, Row]]
+    trace: Path | None = None
 
     @classmethod
-    def of(cls, results: StudyResults) -> StudyView:
+    def of(cls, results: StudyResults, trace: Path | None = None) -> StudyView:
         """Return the view of a folder's results, complete or not."""
         by_number = {row["run"]: row for row in results.rows()}
         rows: dict[tuple[str, str], dict[int, Row]] = {}
@@ -63,7 +66,7 @@ class StudyView:
             of_seed = rows.setdefault((_identity(run.values), run.policy), {})
             if run.number in by_number:
                 of_seed[run.seed] = _with_derived(by_number[run.number])
-        return cls(results, _position_axis(results.study.axes), rows)
+        return cls(results, position_axis(results.study.axes), rows, trace)
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -197,8 +200,11 @@ def shown(value: object) -> str:
     return str(value)
 
 
-def _position_axis(axes: Sequence[Axis]) -> int | None:
-    """Return the axis for the x axis: the load, else the first of several numbers, else any."""
+def position_axis(axes: Sequence[Axis]) -> int | None:
+    """Return the axis for the x axis: the load, else the first of several numbers, else any.
+
+    None if there is no axis.
+    """
     several = [place for place, axis in enumerate(axes) if len(axis.values) > 1]
     for place in several:
         if axes[place].key in _LOADS:
