@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -51,7 +52,8 @@ class _Answers:
         for size in sizes:
             yield event("x" * size)
         yield event("", "length")
-        yield data({"choices": [], "usage": {"completion_tokens": sum(sizes)}}) + DONE
+        usage = {"prompt_tokens": 7, "completion_tokens": sum(sizes)}
+        yield data({"choices": [], "usage": usage}) + DONE
 
     async def ids(self, numbers: str) -> AsyncIterator[bytes]:
         """Send token ids as vLLM does."""
@@ -157,6 +159,10 @@ class MisbehavingServer:
                 *(Route(path, self._post, methods=["POST"]) for path in self._posts),
             ]
         )
+
+    def fall_ill(self) -> None:
+        """Say from now on that it is not ready."""
+        self._ready_seconds = math.inf
 
     @contextmanager
     def serving(self) -> Iterator[str]:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from edgebatch.calibration.calibration import Calibration, Phase, Wish, calibrate
+from edgebatch.calibration.expectations import Scorer
 from edgebatch.calibration.llama_cpp_scorer import LlamaCppScorer
 from edgebatch.calibration.openvino_scorer import OpenVinoScorer
 from edgebatch.calibration.profile import Profile
-from edgebatch.calibration.quality import Scorer, measure_quality, windows_of
+from edgebatch.calibration.quality import measure_quality, windows_of
 from edgebatch.calibration.samples import Kind
 from edgebatch.engines import Engine, Prompt
 from edgebatch.engines.registry import EngineSpec, make_engine
@@ -81,6 +82,7 @@ def test_memory_grows_with_weights_and_cache(openvino: Calibration) -> None:
 def test_four_bits_lose_more_than_their_errors(openvino: Calibration) -> None:
     reference, four_bits = openvino.qualities
     assert reference.perplexity_ratio.value == 1.0
+    assert four_bits.divergence is not None
     assert four_bits.divergence.value > 10.0 * four_bits.divergence.standard_error
     assert 0.5 < four_bits.agreement.value < 0.99
     assert openvino.profile.quality_measure == "perplexity-ratio"
@@ -124,6 +126,16 @@ def test_openvino_and_llama_cpp_expect_the_same_of_the_same_weights() -> None:
     assert np.abs(np.exp(expected) - np.exp(found)).max() < 0.01
 
 
+def test_llama_cpp_tells_what_follows_also_where_half_a_character_is_likeliest() -> None:
+    pytest.importorskip("openvino_genai")
+    pytest.importorskip("xllamacpp")
+    # these quotes are several tokens each, so after a few the model expects the first part of one
+    tokens = tokens_of("“a” “a” “a” “a” “a")
+    gguf = LlamaCppScorer(open_model(MODEL, "gguf").variant("f16"), window_tokens=len(tokens))
+    found = asyncio.run(asked(gguf, tokens))
+    assert np.exp(found).sum(axis=1) == pytest.approx(np.ones(len(tokens) - 1))
+
+
 def test_an_unquantised_model_in_f32_equals_itself_in_16_bits_nearly() -> None:
     pytest.importorskip("openvino")
     folder = open_model(MODEL, "openvino").variant("f16")
@@ -131,6 +143,7 @@ def test_an_unquantised_model_in_f32_equals_itself_in_16_bits_nearly() -> None:
     again = OpenVinoScorer(folder, properties={"INFERENCE_PRECISION_HINT": "f32"})
     windows = windows_of(range(1, 400), 50, seed=0)
     _, other = asyncio.run(measure_quality({"f16": exact, "again": again}, "f16", windows))
+    assert other.divergence is not None
     assert other.divergence.value == pytest.approx(0.0, abs=1e-12)
     assert other.agreement.value == 1.0
 

@@ -203,3 +203,11 @@ def test_flash_attention_can_be_chosen(flash: bool) -> None:
             return (await outcomes(engine, [request(0, PROMPTS[0], 8)]))[0].text
 
     assert run(ask())
+
+
+def test_it_says_how_many_tokens_there_are() -> None:
+    async def vocabulary() -> int | None:
+        async with started("f16") as (_, info):
+            return info.vocabulary_size
+
+    assert run(vocabulary()) == 2048

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from engine_loop import EngineLoop, one_loop
 
-from edgebatch.engines import Finish, GenerationRequest, Prompt, Sampling
+from edgebatch.engines import Finish, GenerationRequest, Progress, Prompt, Sampling
 from edgebatch.engines.openvino import OpenVinoEngine, OpenVinoSettings
 from edgebatch.engines.openvino_worker import OpenVinoStepEngine
 from edgebatch.errors import EdgebatchError, EngineError, InputError, UnknownNameError
@@ -256,7 +256,7 @@ def test_a_joiner_gets_the_room_of_a_cancelled_request() -> None:
     assert end is not None
     assert end.finish is Finish.CANCELLED
     engine.add(ask(1, max_tokens=50))
-    gains = []
+    gains: list[Progress] = []
     while engine.is_running:
         gains += engine.step()
     assert (gains[-1].finish, sum(gain.num_tokens for gain in gains)) == (Finish.LENGTH, 50)

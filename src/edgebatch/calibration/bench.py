@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 
-from edgebatch.calibration.observed_passes import step_samples, stretch_samples
-from edgebatch.calibration.samples import Sample, batch_sample
+from edgebatch.calibration.cuts import Cuts
+from edgebatch.calibration.observed_passes import padded_samples, step_samples, stretch_samples
+from edgebatch.calibration.samples import Kind, Sample, batch_sample
 from edgebatch.calibration.trials import Lengths, Trial
 from edgebatch.engines import (
     Engine,
     Finish,
     GenerationRequest,
-    Prompt,
     Report,
     Sampling,
 )
 from edgebatch.errors import EngineError
 
 Clock = Callable[[], float]
-
-_TO_THE_LIMIT = Sampling(ignore_end=True)
 
 
 class Bench:
@@ -31,9 +28,14 @@ class Bench:
     Args:
         engine: started; nothing else may run on it.
         has_steps: whether its reports are its steps.
-        text: token ids of real text, of which prompts are cut anywhere.
-        seed: of where they are cut.
+        cuts: where prompts come from.
+        ignores_end: whether it can be told to go on after the end of an answer.
+        is_padded: whether it runs those who join together as one padded batch, which nobody joins.
         clock: that of the engine's reports.
+
+    Attributes:
+        is_padded: as given.
+        num_cut_short: trials in which an answer ended before its limit.
     """
 
     def __init__(
@@ -41,19 +43,25 @@ class Bench:
         engine: Engine,
         *,
         has_steps: bool,
-        text: Sequence[int],
-        seed: int,
+        cuts: Cuts,
+        ignores_end: bool = True,
+        is_padded: bool = False,
         clock: Clock = time.monotonic,
     ) -> None:
         self._engine = engine
         self._has_steps = has_steps
-        self._text = tuple(text)
-        self._random = random.Random(seed)
+        self._cuts = cuts
+        self._sampling = Sampling(ignore_end=ignores_end)
+        self.is_padded = is_padded
+        self.num_cut_short = 0
         self._numbers: Iterator[int] = count()
         self._clock = clock
 
     async def run(self, trial: Trial) -> list[Sample]:
         """Return what the trial showed: its passes, and all of it as a batch if nobody joins later.
+
+        If an answer ended before its limit, only the reading of the prompts: what the end itself
+        took is not known.
 
         Raises:
             EngineError: the engine failed, or could not take a request of the trial.
@@ -64,13 +72,19 @@ class Bench:
         prompts |= self._submit(trial.precision, trial.joiners)
         reports += await self._until_done()
         ended = reports[-1].at_seconds - submitted
+        prompts |= _counted_prompts(reports)
+        answers = [lengths.output_tokens for lengths in (*trial.members, *trial.joiners)]
+        if self.is_padded:
+            return padded_samples(trial.precision, list(prompts.values()), answers, reports, ended)
         if self._has_steps:
             samples = step_samples(trial.precision, prompts, reports)
         else:
             samples = stretch_samples(trial.precision, prompts, reports, submitted)
+        if any(each.finish is Finish.STOP for report in reports for each in report.progress):
+            self.num_cut_short += 1
+            return [sample for sample in samples if sample.kind is Kind.PREFILL]
         if not trial.joiners:
-            reads = [lengths.prompt_tokens for lengths in trial.members]
-            answers = [lengths.output_tokens for lengths in trial.members]
+            reads = list(prompts.values())
             samples.append(batch_sample(trial.precision, reads, answers, ended))
         return samples
 
@@ -103,10 +117,10 @@ class Bench:
         requests = [
             GenerationRequest(
                 next(self._numbers),
-                Prompt(tokens=self._cut(lengths.prompt_tokens)),
+                self._cuts.cut(lengths.prompt_tokens),
                 lengths.output_tokens,
                 precision,
-                _TO_THE_LIMIT,
+                self._sampling,
             )
             for lengths in members
         ]
@@ -116,13 +130,6 @@ class Bench:
             request.number: lengths.prompt_tokens
             for request, lengths in zip(requests, members, strict=True)
         }
-
-    def _cut(self, length: int) -> tuple[int, ...]:
-        start = self._random.randrange(len(self._text))
-        repeated = self._text[start:] + self._text
-        while len(repeated) < length:
-            repeated += self._text
-        return repeated[:length]
 
     async def _until_all_decode(self, waiting: set[int]) -> list[Report]:
         reports = []
@@ -145,3 +152,13 @@ class Bench:
             if progress.finish is Finish.FAILED:
                 raise EngineError(f"the engine could not go on with a request: {progress.error}")
         return report
+
+
+def _counted_prompts(reports: Sequence[Report]) -> dict[int, int]:
+    """Return the tokens of prompts as the engine counted them, where it did."""
+    return {
+        each.number: each.prompt_tokens
+        for report in reports
+        for each in report.progress
+        if each.prompt_tokens
+    }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from edgebatch.calibration.declared import NOTHING_DECLARED, Declared
 from edgebatch.calibration.fit import Fit, fit_published, fit_samples
+from edgebatch.calibration.machine import memory_bytes
 from edgebatch.calibration.observation import (
     Alone,
     Together,
@@ -22,9 +24,12 @@ from edgebatch.calibration.profile_parts import (
     profile_of,
     with_qualities,
 )
-from edgebatch.calibration.quality import PrecisionQuality, QualityKind, measure_quality, windows_of
-from edgebatch.calibration.scorers import open_scorers, sixteen_bit_variant, window_tokens
+from edgebatch.calibration.quality import PrecisionQuality, QualityKind
+from edgebatch.calibration.samples import Kind
+from edgebatch.calibration.scorers import window_tokens
+from edgebatch.calibration.scoring import Scoring, local_scoring, measured_qualities
 from edgebatch.calibration.subject import EngineMaker, Subject
+from edgebatch.errors import EngineError
 from edgebatch.local_models import LocalModel
 from edgebatch.problem import Precision
 
@@ -96,7 +101,7 @@ async def calibrate(
     *,
     on_progress: OnProgress,
 ) -> Calibration:
-    """Measure memory, times and quality, fit the cost model and return it all.
+    """Measure memory, times and quality of a model on disk, fit the cost model and return it all.
 
     Args:
         local: the model.
@@ -111,7 +116,39 @@ async def calibrate(
         InputError: the model cannot be loaded, or the text is too short.
         MissingExtraError: a library that is needed is not installed.
     """
-    subject = _subject(local, precisions, make_engine, text)
+    subject = Subject(
+        make_engine,
+        local.model,
+        tuple(Precision(name, local.bytes_per_parameter(name)) for name in precisions),
+        text,
+        local.max_context_tokens,
+        2 * window_tokens(local),
+    )
+    return await calibrate_subject(subject, local_scoring(local), wish, on_progress=on_progress)
+
+
+async def calibrate_subject(
+    subject: Subject,
+    scoring: Scoring | None,
+    wish: Wish,
+    *,
+    declared: Declared = NOTHING_DECLARED,
+    on_progress: OnProgress,
+) -> Calibration:
+    """Measure an engine, fit the cost model and return it all.
+
+    Args:
+        subject: what is measured.
+        scoring: how its quality is; None where it cannot be.
+        wish: how much to measure.
+        declared: what the profile says without its having been measured.
+        on_progress: told how far it is.
+
+    Raises:
+        EngineError: the engine failed, or ended all answers before their limits.
+        InputError: the model cannot be loaded, or the text is too short.
+        MissingExtraError: a library that is needed is not installed.
+    """
     alone = await observe_alone(
         subject,
         _MEMORY_SHARE * wish.budget_seconds,
@@ -125,50 +162,28 @@ async def calibrate(
         seed=wish.seed,
         on_share=lambda share: on_progress(Phase.TIMES, share),
     )
-    qualities = await _qualities(local, precisions, together, wish, on_progress)
-    return _finished(subject, alone, together, qualities, wish)
-
-
-def _subject(
-    local: LocalModel, precisions: tuple[str, ...], make_engine: EngineMaker, text: str
-) -> Subject:
-    return Subject(
-        make_engine,
-        local.model,
-        tuple(Precision(name, local.bytes_per_parameter(name)) for name in precisions),
-        text,
-        local.max_context_tokens,
-        2 * window_tokens(local),
-    )
-
-
-async def _qualities(
-    local: LocalModel,
-    precisions: tuple[str, ...],
-    together: Together,
-    wish: Wish,
-    on_progress: OnProgress,
-) -> tuple[PrecisionQuality, ...]:
-    reference = sixteen_bit_variant(local)
-    if reference is None:
-        return ()
-    windows = windows_of(together.text, window_tokens(local), seed=wish.seed)
-    names = (reference, *(name for name in precisions if name != reference))
-    began = time.monotonic()
-    budget = _QUALITY_SHARE * wish.budget_seconds
-    async with open_scorers(local, names, together.info) as scorers:
-        measured = await measure_quality(
-            scorers,
-            reference,
-            windows,
-            budget_seconds=budget,
-            on_progress=lambda done, total: on_progress(
-                Phase.QUALITY, max(done / total, min(1.0, (time.monotonic() - began) / budget))
-            ),
+    _require_batches(subject, together)
+    qualities: tuple[PrecisionQuality, ...] = ()
+    if scoring is not None:
+        qualities = await measured_qualities(
+            scoring,
+            subject.names,
+            together,
+            _QUALITY_SHARE * wish.budget_seconds,
+            seed=wish.seed,
+            on_share=lambda share: on_progress(Phase.QUALITY, share),
         )
-    on_progress(Phase.QUALITY, 1.0)
-    by_name = {quality.precision: quality for quality in measured}
-    return tuple(by_name[name] for name in precisions)
+    return _finished(subject, alone, together, qualities, wish, declared)
+
+
+def _require_batches(subject: Subject, together: Together) -> None:
+    seen = {each.precision for each in together.times.fitted if each.kind is Kind.BATCH}
+    for name in subject.names:
+        if name not in seen:
+            raise EngineError(
+                f"{together.info.engine} ended the answers of every batch in {name} before their "
+                f"limits ({together.num_cut_short} trials), so their times cannot be told"
+            )
 
 
 def _finished(
@@ -177,22 +192,19 @@ def _finished(
     together: Together,
     qualities: tuple[PrecisionQuality, ...],
     wish: Wish,
+    declared: Declared,
 ) -> Calibration:
-    kv_bytes = _KV_BYTES.get(together.info.settings.get("kv_cache_precision", "f16"), 2.0)
-    precisions = with_qualities(
-        [each.replace(kv_bytes=kv_bytes) for each in subject.precisions], qualities, wish.quality
-    )
-    node = bare_node(subject.model, precisions, alone, together)
+    bare = subject.precisions
+    told = together.info.settings.get("kv_cache_precision")
+    if told is not None:
+        bare = tuple(each.replace(kv_bytes=_KV_BYTES.get(told, 2.0)) for each in bare)
+    precisions = with_qualities(bare, qualities, wish.quality)
+    usable = math.inf if subject.is_elsewhere else float(memory_bytes())
+    node = bare_node(subject.model, precisions, alone, together, usable)
     samples = together.times.fitted
     weights = [min(sample.repetitions, _MOST_WEIGHT) ** 0.5 for sample in samples]
     fit = fit_samples(samples, node, subject.model, precisions, weights)
     published = fit_published(samples, node, subject.model, precisions, weights)
-    profile = profile_of(
-        fit,
-        fit_figures(fit, published, together.times),
-        alone,
-        together,
-        qualities,
-        wish.quality,
-    )
+    figures = fit_figures(fit, published, together.times)
+    profile = profile_of(fit, figures, alone, together, qualities, wish.quality, declared)
     return Calibration(profile, fit, published, alone, together, qualities)

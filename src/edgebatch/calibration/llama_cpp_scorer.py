@@ -24,8 +24,61 @@ from edgebatch.problem.checks import FloatArray
 if TYPE_CHECKING:
     import httpx
 
-_ANSWER_SECONDS = 120.0
+WINDOW_TOKENS = 32
+"""Short texts, as every token of them is a request."""
+ANSWER_SECONDS = 120.0
 _LEAST_PROBABILITY = 1e-30
+_FORCED = 1e9
+"""Added to the logit of a token that is to be generated."""
+
+
+class LlamaCppQuestions:
+    """One running llama.cpp server.
+
+    Args:
+        client: knows its address and its key.
+        name: of what it serves, for errors.
+        vocabulary_size: tokens that there are.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, name: str, vocabulary_size: int) -> None:
+        self._client = client
+        self._name = name
+        self._vocabulary_size = vocabulary_size
+        self._letter_token: int | None = None
+
+    async def log_probabilities(self, tokens: Sequence[int]) -> FloatArray:
+        """See :class:`edgebatch.calibration.expectations.Scorer`."""
+        rows = np.full((len(tokens) - 1, self._vocabulary_size), math.log(_LEAST_PROBABILITY))
+        for position, row in enumerate(rows):
+            for candidate in await self._candidates(tokens[: position + 1]):
+                # the server says −3.4e38 for what is as good as impossible
+                row[candidate["id"]] = max(candidate["logprob"], math.log(_LEAST_PROBABILITY))
+        return log_softmax(rows)
+
+    async def _candidates(self, tokens: Sequence[int]) -> Any:
+        """Return every token that may come next, with its probability's logarithm.
+
+        The server says nothing where it generates the end of the text or part of a character. So it
+        is made to generate a letter; it tells the probabilities that this has not touched.
+        """
+        body = {
+            "prompt": list(tokens),
+            "n_predict": 1,
+            "n_probs": self._vocabulary_size,
+            "temperature": 0.0,
+            "cache_prompt": True,
+            "logit_bias": [[await self._letter(), _FORCED]],
+        }
+        answer = await asked(self._client, self._name, "POST", "/completion", body)
+        return answer["completion_probabilities"][0]["top_logprobs"]
+
+    async def _letter(self) -> int:
+        if self._letter_token is None:
+            body = {"content": "a", "add_special": False}
+            answer = await asked(self._client, self._name, "POST", "/tokenize", body)
+            self._letter_token = int(answer["tokens"][-1])
+        return self._letter_token
 
 
 class LlamaCppScorer:
@@ -41,7 +94,7 @@ class LlamaCppScorer:
         self._window_tokens = window_tokens
         self._server = ChildProcess("edgebatch.engines.llama_cpp_server", name=path.name)
         self._client: httpx.AsyncClient | None = None
-        self._vocabulary_size = 0
+        self._questions: LlamaCppQuestions | None = None
 
     async def start(self) -> None:
         """Load the model.
@@ -59,10 +112,11 @@ class LlamaCppScorer:
         self._client = httpx.AsyncClient(
             base_url=str(url),
             headers={"Authorization": f"Bearer {order.api_key}"},
-            timeout=_ANSWER_SECONDS,
+            timeout=ANSWER_SECONDS,
         )
-        models = await self._asked("GET", "/v1/models")
-        self._vocabulary_size = int(models["data"][0]["meta"]["n_vocab"])
+        models = await asked(self._client, self._path.name, "GET", "/v1/models")
+        size = int(models["data"][0]["meta"]["n_vocab"])
+        self._questions = LlamaCppQuestions(self._client, self._path.name, size)
 
     async def stop(self) -> None:
         """End the server."""
@@ -71,36 +125,28 @@ class LlamaCppScorer:
         await self._server.stop()
 
     async def log_probabilities(self, tokens: Sequence[int]) -> FloatArray:
-        """See :class:`edgebatch.calibration.quality.Scorer`."""
-        rows = np.full((len(tokens) - 1, self._vocabulary_size), math.log(_LEAST_PROBABILITY))
-        for position, row in enumerate(rows):
-            for candidate in await self._candidates(tokens[: position + 1]):
-                # the server says −3.4e38 for what is as good as impossible
-                row[candidate["id"]] = max(candidate["logprob"], math.log(_LEAST_PROBABILITY))
-        return log_softmax(rows)
+        """See :class:`edgebatch.calibration.expectations.Scorer`."""
+        assert self._questions is not None
+        return await self._questions.log_probabilities(tokens)
 
-    async def _candidates(self, tokens: Sequence[int]) -> Any:
-        """Return every token that may come next, with its probability's logarithm."""
-        body = {
-            "prompt": list(tokens),
-            "n_predict": 1,
-            "n_probs": self._vocabulary_size,
-            "temperature": 0.0,
-            "cache_prompt": True,
-        }
-        answer = await self._asked("POST", "/completion", body)
-        if not answer.get("completion_probabilities"):
-            # the likeliest is the end, of which the server says nothing; so without the end
-            answer = await self._asked("POST", "/completion", {**body, "ignore_eos": True})
-        return answer["completion_probabilities"][0]["top_logprobs"]
 
-    async def _asked(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        import httpx
+async def asked(
+    client: httpx.AsyncClient,
+    name: str,
+    method: str,
+    path: str,
+    body: Mapping[str, Any] | None = None,
+) -> Any:
+    """Return what a server answers, read from JSON.
 
-        assert self._client is not None
-        try:
-            answer = await self._client.request(method, path, json=body)
-            answer.raise_for_status()
-        except httpx.HTTPError as error:
-            raise EngineError(f"llama.cpp's server of {self._path.name}: {error!r}") from error
-        return answer.json()
+    Raises:
+        EngineError: it does not answer, or refuses.
+    """
+    import httpx
+
+    try:
+        answer = await client.request(method, path, json=body)
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        raise EngineError(f"llama.cpp's server of {name}: {error!r}") from error
+    return answer.json()

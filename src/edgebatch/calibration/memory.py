@@ -61,7 +61,7 @@ async def measured_memory(
 
     The first shows what the cache takes: it begins with a few prompts that do not count, as they
     also take the memory in which a step computes. The second shows what reading many prompts
-    together takes besides.
+    together takes besides. Padded batches, which nobody joins, are only read at once.
 
     Args:
         bench: with an engine that hosts only this precision.
@@ -75,17 +75,20 @@ async def measured_memory(
         EngineError: the engine failed.
     """
     members = _members(limits, pace, budget_seconds / 2.5)
-    few = min(_AT_ONCE, len(members))
-    first_tokens, first_bytes = await bench.fill(precision, members[:few], few)
-    slow_tokens, slow_bytes = await bench.fill(precision, members, few)
+    filled = [] if bench.is_padded else await _filled_slowly(bench, precision, members)
     once_tokens, once_bytes = await bench.fill(precision, members, len(members))
-    filled = []
-    if first_bytes is not None and slow_bytes is not None and slow_tokens > first_tokens:
-        grown = max(0, slow_bytes - first_bytes)
-        filled.append(Filled(slow_tokens - first_tokens, grown, at_once=False))
     if once_bytes is not None:
         filled.append(Filled(once_tokens, max(0, once_bytes - loaded_bytes), at_once=True))
     return PrecisionMemory(precision, loaded_bytes, tuple(filled))
+
+
+async def _filled_slowly(bench: Bench, precision: str, members: Sequence[Lengths]) -> list[Filled]:
+    few = min(_AT_ONCE, len(members))
+    first_tokens, first_bytes = await bench.fill(precision, members[:few], few)
+    slow_tokens, slow_bytes = await bench.fill(precision, members, few)
+    if first_bytes is None or slow_bytes is None or slow_tokens <= first_tokens:
+        return []
+    return [Filled(slow_tokens - first_tokens, max(0, slow_bytes - first_bytes), at_once=False)]
 
 
 def _members(limits: Limits, pace: Pace, budget_seconds: float) -> tuple[Lengths, ...]:

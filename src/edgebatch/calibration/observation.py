@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from edgebatch.calibration.bench import Bench, Clock
+from edgebatch.calibration.cuts import Cuts
 from edgebatch.calibration.memory import PrecisionMemory, measured_memory
 from edgebatch.calibration.pilot import measured_pace, slowest
 from edgebatch.calibration.plan import Effort, Limits, Pace, planned_trials
 from edgebatch.calibration.subject import Subject
 from edgebatch.calibration.times import Times, measure_times
 from edgebatch.engines import Engine, EngineInfo
+from edgebatch.problem import Batching
 
 OnShare = Callable[[float], None]
 """Told which share of something has been done."""
@@ -43,9 +45,10 @@ class Together:
         info: what it says of itself.
         limits: what trials may ask of it.
         capacity_tokens: what its caches take at most; None if it does not tell.
-        text: the text's token ids by its tokenizer.
+        text: the text's token ids by its tokenizer; none if it has none to ask.
         loaded_bytes: its memory with empty caches; None if it does not tell.
         times: what trials took.
+        num_cut_short: trials in which an answer ended before its limit.
     """
 
     info: EngineInfo
@@ -54,13 +57,14 @@ class Together:
     text: tuple[int, ...]
     loaded_bytes: int | None
     times: Times
+    num_cut_short: int = 0
 
 
 class _Started(NamedTuple):
     engine: Engine
     info: EngineInfo
     limits: Limits
-    text: tuple[int, ...]
+    cuts: Cuts
     bench: Bench
 
 
@@ -123,13 +127,16 @@ async def observe_together(
         bench, limits = started.bench, started.limits
         now = [await measured_pace(bench, name, limits) for name in subject.names]
         loaded = await started.engine.memory_bytes()
+        if bench.is_padded:
+            effort = replace(effort, joining=False, uneven=True)
         trials = planned_trials(subject.names, limits, slowest([*paces, *now]), effort, seed=seed)
         times = await measure_times(
             bench, trials, effort.budget_seconds, seed=seed, on_progress=on_share, clock=clock
         )
     on_share(1.0)
     capacity = subject.capacity_tokens(started.info)
-    return Together(started.info, limits, capacity, started.text, loaded, times)
+    text, cut_short = started.cuts.tokens, bench.num_cut_short
+    return Together(started.info, limits, capacity, text, loaded, times, cut_short)
 
 
 @asynccontextmanager
@@ -139,8 +146,20 @@ async def _started(
     engine = subject.make_engine(names)
     try:
         info = await engine.start()
-        text = await subject.tokens(engine)
-        bench = Bench(engine, has_steps=info.has_steps, text=text, seed=seed, clock=clock)
-        yield _Started(engine, info, subject.limits(info), text, bench)
+        cuts = await subject.cuts(engine, seed)
+        bench = Bench(
+            engine,
+            has_steps=info.has_steps,
+            cuts=cuts,
+            ignores_end=subject.manner.ignores_end,
+            is_padded=is_padded(info),
+            clock=clock,
+        )
+        yield _Started(engine, info, subject.limits(info), cuts, bench)
     finally:
         await engine.stop()
+
+
+def is_padded(info: EngineInfo) -> bool:
+    """Return whether an engine runs padded batches, by what it says of itself."""
+    return info.settings.get("batching") == Batching.PADDED

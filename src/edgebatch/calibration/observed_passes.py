@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from edgebatch.calibration.samples import Kind, Member, Sample
+from edgebatch.calibration.samples import Kind, Member, Sample, batch_sample
 from edgebatch.engines import Report
 
 
@@ -69,6 +69,34 @@ def stretch_samples(
     if not waiting:
         samples.extend(stretch.cut(precision))
     return samples
+
+
+def padded_samples(
+    precision: str,
+    prompts: Sequence[int],
+    outputs: Sequence[int],
+    reports: Iterable[Report],
+    seconds: float,
+) -> list[Sample]:
+    """Return the samples of one padded batch: its prefill, its decode passes and all of it.
+
+    Everyone counts with the longest prompt and the longest output, as in
+    :attr:`edgebatch.problem.Batching.PADDED`: whoever is done still takes part in every pass.
+
+    Args:
+        precision: in which it ran.
+        prompts: prompt tokens of each member.
+        outputs: tokens of each answer.
+        reports: its steps, in order.
+        seconds: from submission to the last token.
+    """
+    size, prompt, output = len(prompts), max(prompts), max(outputs)
+    first, *others = [report.step_seconds for report in reports if report.step_seconds is not None]
+    samples = [Sample(precision, Kind.PREFILL, (Member(prompt, joins=True),) * size, first)]
+    if others:
+        decoding = (Member(prompt + 1, len(others)),) * size
+        samples.append(Sample(precision, Kind.DECODE, decoding, sum(others)))
+    return [*samples, batch_sample(precision, [prompt] * size, [output] * size, seconds)]
 
 
 def _gains(report: Report) -> Iterator[tuple[int, int]]:

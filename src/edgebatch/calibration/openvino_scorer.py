@@ -49,7 +49,7 @@ class OpenVinoScorer:
         self._inputs = {port.get_any_name() for port in compiled.inputs}
 
     async def log_probabilities(self, tokens: Sequence[int]) -> FloatArray:
-        """See :class:`edgebatch.calibration.quality.Scorer`."""
+        """See :class:`edgebatch.calibration.expectations.Scorer`."""
         length = len(tokens)
         inputs = {
             "input_ids": np.asarray([tokens], dtype=np.int64),

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from edgebatch.calibration.trials import Lengths, Trial, level_trial
+from edgebatch.calibration.trials import Lengths, Trial, level_trial, uneven
 
 _PROMPTS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _LARGEST_SIZE = 32
@@ -79,12 +79,15 @@ class Effort:
         decode_passes: of each trial on the grid.
         held_out: batches kept from the fit, in each precision.
         joining: whether to measure requests that join a running batch.
+        uneven: whether prompts of a batch must differ, as real ones do: an engine that pads has
+            more to do as soon as there is padding.
     """
 
     budget_seconds: float
     decode_passes: int = 16
     held_out: int = 16
     joining: bool = True
+    uneven: bool = False
 
 
 def planned_trials(
@@ -156,6 +159,8 @@ def _grid(limits: Limits, effort: Effort, every: int) -> list[Trial]:
             for size in (2, 8)
             for joiners, prompt in ((1, 32), (1, 256), (4, 96))
         ]
+    if effort.uneven:
+        shapes = [uneven(shape) for shape in shapes]
     return [shape for shape in shapes if limits.allow(shape)]
 
 

@@ -19,7 +19,7 @@ from edgebatch.calibration.profile_schema import (
 )
 from edgebatch.errors import InputError
 from edgebatch.files import write_text
-from edgebatch.problem import Model, Node, Precision
+from edgebatch.problem import Batching, Model, Node, Precision
 from edgebatch.problem.files import model_section, node_section, precision_section
 from edgebatch.schema import Section, read_toml, validated
 
@@ -42,6 +42,8 @@ class Profile:
         quality: everything that was measured about quality.
         memory: predicted beside measured.
         samples: what was measured, in figures.
+        batching: as which lengths members of a batch count; what scenarios take unless they say
+            otherwise.
     """
 
     source: Source
@@ -54,6 +56,7 @@ class Profile:
     quality: tuple[QualityFigures, ...] = ()
     memory: tuple[MemoryFigures, ...] = ()
     samples: tuple[SampleFigures, ...] = ()
+    batching: Batching = Batching.RAGGED
 
     @classmethod
     def load(cls, path: str | Path) -> Profile:
@@ -96,6 +99,7 @@ class Profile:
             quality=tuple(checked.quality or ()),
             memory=tuple(checked.memory or ()),
             samples=tuple(checked.samples or ()),
+            batching=given.get("batching", Batching.RAGGED),
         )
 
     def document(self) -> dict[str, Any]:
@@ -105,6 +109,7 @@ class Profile:
         """
         parts = {
             "format": FORMAT,
+            **({} if self.batching is Batching.RAGGED else {"batching": self.batching.value}),
             "verdict": self.verdict,
             "quality_measure": self.quality_measure,
             "source": _plain(self.source),

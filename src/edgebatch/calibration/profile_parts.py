@@ -6,17 +6,18 @@ import datetime
 from collections.abc import Sequence
 
 from edgebatch import __version__
+from edgebatch.calibration.declared import Declared
 from edgebatch.calibration.figures import sample_figures, verdict
 from edgebatch.calibration.fit import Fit
-from edgebatch.calibration.machine import memory_bytes, this_machine
+from edgebatch.calibration.machine import this_machine
 from edgebatch.calibration.memory import memory_figures, working_bytes
-from edgebatch.calibration.observation import Alone, Together
+from edgebatch.calibration.observation import Alone, Together, is_padded
 from edgebatch.calibration.profile import Profile
 from edgebatch.calibration.profile_schema import FitFigures, Measure, QualityFigures, Source
 from edgebatch.calibration.quality import PrecisionQuality, QualityKind
 from edgebatch.calibration.times import Times
 from edgebatch.cost import kv_bytes_per_token, weight_bytes
-from edgebatch.problem import Model, Node, Precision
+from edgebatch.problem import Batching, Model, Node, Precision
 
 _ANY_FLOPS = 1e12
 """Replaced by what is fitted."""
@@ -27,20 +28,25 @@ _BUSY = 0.1
 def with_qualities(
     precisions: Sequence[Precision], qualities: Sequence[PrecisionQuality], kind: QualityKind
 ) -> tuple[Precision, ...]:
-    """Return the precisions with the measured qualities; without any, all are taken to be 1."""
+    """Return the precisions with the measured qualities, where there are any."""
     measured = {each.precision: each.quality(kind) for each in qualities}
     return tuple(
-        precision.replace(quality=measured.get(precision.name, 1.0)) for precision in precisions
+        precision.replace(quality=measured.get(precision.name, precision.quality))
+        for precision in precisions
     )
 
 
 def bare_node(
-    model: Model, precisions: Sequence[Precision], alone: Alone, together: Together
+    model: Model,
+    precisions: Sequence[Precision],
+    alone: Alone,
+    together: Together,
+    usable_bytes: float,
 ) -> Node:
-    """Return this machine as a node of unknown speed.
+    """Return the machine as a node of unknown speed.
 
     Its reserve is what the engine takes besides weights and caches, at its most. Its memory is what
-    weights, reserve and the engine's caches take, or all that the machine has if that is less.
+    weights, reserve and the engine's caches take, or what the machine has if that is less.
     """
     weights = sum(weight_bytes(model, precision) for precision in precisions)
     loaded = together.loaded_bytes
@@ -49,10 +55,10 @@ def bare_node(
         working = working_bytes(alone.memory, model, precisions)
         reserve = max(0.0, loaded - weights) + max(0.0, working)
     per_token = max(kv_bytes_per_token(model, precision) for precision in precisions)
-    usable = float(memory_bytes())
     if together.capacity_tokens is not None:
-        usable = min(usable, weights + reserve + together.capacity_tokens * per_token)
-    return Node(memory_bytes=usable, flops=_ANY_FLOPS, reserved_bytes=reserve)
+        taken = weights + reserve + together.capacity_tokens * per_token
+        usable_bytes = min(usable_bytes, taken)
+    return Node(memory_bytes=usable_bytes, flops=_ANY_FLOPS, reserved_bytes=reserve)
 
 
 def fit_figures(fit: Fit, published: Fit, times: Times) -> FitFigures:
@@ -73,9 +79,10 @@ def profile_of(
     together: Together,
     qualities: Sequence[PrecisionQuality],
     kind: QualityKind,
+    declared: Declared,
 ) -> Profile:
     """Return the profile of what was observed and fitted."""
-    source = _source(fit.model, together)
+    source = _source(fit.model, together, declared)
     loaded = together.loaded_bytes
     measure: Measure = "assumed"
     if qualities:
@@ -87,7 +94,8 @@ def profile_of(
         precisions=fit.precisions,
         quality_measure=measure,
         fit=figures,
-        verdict=_verdict(figures),
+        verdict=" ".join(filter(None, (_verdict(figures), declared.caveat))),
+        batching=Batching.PADDED if is_padded(together.info) else Batching.RAGGED,
         quality=tuple(map(_quality_figures, qualities)),
         memory=()
         if loaded is None
@@ -107,8 +115,15 @@ def _verdict(figures: FitFigures) -> str:
     return text
 
 
-def _source(model: Model, together: Together) -> Source:
+def _source(model: Model, together: Together, declared: Declared) -> Source:
     info = together.info
+    cut_short = together.num_cut_short
+    notes = [declared.notes]
+    if cut_short:
+        notes.append(
+            f"in {cut_short} trials an answer ended before its limit; of these only the reading of "
+            "the prompts counts"
+        )
     limits = {
         "max_context_tokens": together.limits.max_context_tokens,
         "max_running": info.max_running,
@@ -117,17 +132,19 @@ def _source(model: Model, together: Together) -> Source:
         engine=info.engine,
         engine_version=info.version,
         model=model.name or info.model,
-        machine=this_machine(),
+        machine=declared.machine or this_machine(),
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         edgebatch_version=__version__,
         settings={
             **info.settings,
             **{name: str(limit) for name, limit in limits.items() if limit is not None},
         },
+        notes="; ".join(filter(None, notes)),
     )
 
 
 def _quality_figures(quality: PrecisionQuality) -> QualityFigures:
+    divergence = quality.divergence
     return QualityFigures(
         precision=quality.precision,
         tokens=quality.num_tokens,
@@ -136,8 +153,8 @@ def _quality_figures(quality: PrecisionQuality) -> QualityFigures:
         ratio=min(1.0, quality.perplexity_ratio.value),
         ratio_error=quality.perplexity_ratio.standard_error,
         # rounding may leave a divergence of nothing a hair below 0
-        divergence=max(0.0, quality.divergence.value),
-        divergence_error=quality.divergence.standard_error,
+        divergence=None if divergence is None else max(0.0, divergence.value),
+        divergence_error=None if divergence is None else divergence.standard_error,
         agreement=quality.agreement.value,
         agreement_error=quality.agreement.standard_error,
         separable=quality.separable,

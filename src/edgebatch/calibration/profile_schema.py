@@ -7,7 +7,12 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from edgebatch.calibration.samples import Kind
-from edgebatch.problem.file_schema import ModelSection, NodeSection, PrecisionSection
+from edgebatch.problem.file_schema import (
+    BatchingName,
+    ModelSection,
+    NodeSection,
+    PrecisionSection,
+)
 from edgebatch.schema import ABSENT, Count, Name, NotNegative, Positive, Section
 
 Text = Annotated[str, Field(description="a string")]
@@ -181,6 +186,7 @@ class ProfileDocument(Section):
     node: Annotated[NodeSection, Field(description="a table with the node's keys")]
     model: Annotated[ModelSection, Field(description="a table with the model's keys")]
     quality_measure: Measure
+    batching: BatchingName = ABSENT
     precisions: Annotated[
         list[PrecisionSection], Field(min_length=1, description="a list of at least one precision")
     ]

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
-from edgebatch.problem.checks import FloatArray
+from edgebatch.calibration.expectations import BriefScorer, Expected, Scorer, expected_by
 
 LEAST_WINDOWS = 4
 """Below so many windows, a standard error is a guess."""
@@ -32,20 +32,6 @@ class QualityKind(StrEnum):
     """min(1, PPL_16bit / PPL_q)."""
     AGREEMENT = "agreement"
     """Share of positions at which the likeliest next token is that of 16 bits."""
-
-
-class Scorer(Protocol):
-    """One precision of a model, asked for what it expects next."""
-
-    async def log_probabilities(self, tokens: Sequence[int]) -> FloatArray:
-        """Return natural logarithms, shape (len(tokens) − 1, vocabulary).
-
-        Row k belongs to the token after ``tokens[: k + 1]``.
-
-        Raises:
-            EngineError: the model cannot be run.
-        """
-        ...
 
 
 class Estimate(NamedTuple):
@@ -65,7 +51,8 @@ class PrecisionQuality:
         num_tokens: tokens that were predicted.
         perplexity: of the text, in this precision.
         perplexity_ratio: PPL_16bit / PPL_q, from paired differences; above 1 it is the better one.
-        divergence: mean Kullback–Leibler divergence from the 16-bit distribution, nats a token.
+        divergence: mean Kullback–Leibler divergence from the 16-bit distribution, nats a token;
+            None where distributions are not known.
         agreement: share of tokens whose likeliest candidate is that of 16 bits.
     """
 
@@ -74,7 +61,7 @@ class PrecisionQuality:
     num_tokens: int
     perplexity: Estimate
     perplexity_ratio: Estimate
-    divergence: Estimate
+    divergence: Estimate | None
     agreement: Estimate
 
     @property
@@ -94,7 +81,7 @@ class _Window(NamedTuple):
     """Means over the tokens of one window in one precision."""
 
     loss: float
-    divergence: float
+    divergence: float | None
     agreement: float
 
 
@@ -106,7 +93,7 @@ def windows_of(tokens: Sequence[int], window_tokens: int, *, seed: int) -> list[
 
 
 async def measure_quality(
-    scorers: Mapping[str, Scorer],
+    scorers: Mapping[str, Scorer | BriefScorer],
     reference: str,
     windows: Sequence[Sequence[int]],
     *,
@@ -134,11 +121,11 @@ async def measure_quality(
     for number, window in enumerate(windows):
         if number >= LEAST_WINDOWS and time.monotonic() - began > budget_seconds:
             break
-        expected = await scorers[reference].log_probabilities(window)
+        expected = await expected_by(scorers[reference], window)
         for name, scorer in scorers.items():
             same = name == reference
-            found = expected if same else await scorer.log_probabilities(window)
-            scores[name].append(_score(window, expected, found))
+            found = expected if same else await expected_by(scorer, window)
+            scores[name].append(_score(expected, found))
         on_progress(number + 1, len(windows))
     tokens_each = len(windows[0]) - 1
     return [
@@ -146,12 +133,13 @@ async def measure_quality(
     ]
 
 
-def _score(window: Sequence[int], expected: FloatArray, found: FloatArray) -> _Window:
-    following = np.asarray(window[1:])
-    losses = -found[np.arange(len(following)), following]
-    divergence = np.sum(np.exp(expected) * (expected - found), axis=1)
-    same = np.argmax(expected, axis=1) == np.argmax(found, axis=1)
-    return _Window(float(losses.mean()), float(divergence.mean()), float(same.mean()))
+def _score(expected: Expected, found: Expected) -> _Window:
+    divergence = None
+    if expected.log_probabilities is not None and found.log_probabilities is not None:
+        gap = expected.log_probabilities - found.log_probabilities
+        divergence = float(np.sum(np.exp(expected.log_probabilities) * gap, axis=1).mean())
+    same = expected.likeliest == found.likeliest
+    return _Window(float(found.losses.mean()), divergence, float(same.mean()))
 
 
 def _quality(
@@ -165,13 +153,14 @@ def _quality(
     gain = _mean(
         [ours.loss - theirs.loss for ours, theirs in zip(reference_scores, scores, strict=True)]
     )
+    divergences = [score.divergence for score in scores if score.divergence is not None]
     return PrecisionQuality(
         precision=name,
         reference=reference,
         num_tokens=tokens_each * len(scores),
         perplexity=_exponential(loss),
         perplexity_ratio=_exponential(gain),
-        divergence=_mean([score.divergence for score in scores]),
+        divergence=_mean(divergences) if len(divergences) == len(scores) else None,
         agreement=_mean([score.agreement for score in scores]),
     )
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from edgebatch.calibration.llama_cpp_scorer import LlamaCppScorer
+from edgebatch.calibration.expectations import Scorer
+from edgebatch.calibration.llama_cpp_scorer import WINDOW_TOKENS, LlamaCppScorer
 from edgebatch.calibration.openvino_scorer import OpenVinoScorer
-from edgebatch.calibration.quality import Scorer
 from edgebatch.calibration.torch_scorer import TorchScorer
 from edgebatch.engines import EngineInfo
 from edgebatch.local_models import LocalModel
 
 _SIXTEEN_BIT = ("f16", "bf16", "f32")
-_WINDOW_TOKENS = {"gguf": 32}
+_WINDOW_TOKENS = {"gguf": WINDOW_TOKENS}
 _USUAL_WINDOW_TOKENS = 256
 
 
@@ -59,7 +59,12 @@ async def open_scorers(
                 await server.start()
                 scorers[name] = server
             else:
-                scorers[name] = TorchScorer(path, name)
+                scorers[name] = TorchScorer(
+                    path,
+                    name,
+                    dtype=info.settings.get("dtype", "bf16"),
+                    device=info.settings.get("device", "cpu"),
+                )
         yield scorers
 
 

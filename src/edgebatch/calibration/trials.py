@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 
@@ -56,6 +56,15 @@ class Trial:
     def _all(self) -> Iterator[Lengths]:
         yield from self.members
         yield from self.joiners
+
+
+def uneven(trial: Trial) -> Trial:
+    """Return a trial with the last prompt of several a token shorter."""
+    *others, last = trial.members
+    if not others:
+        return trial
+    shorter = Lengths(max(1, last.prompt_tokens - 1), last.output_tokens)
+    return replace(trial, members=(*others, shorter))
 
 
 def level_trial(precision: str, size: int, prompt_tokens: int, output_tokens: int) -> Trial:

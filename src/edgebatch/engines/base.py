@@ -79,6 +79,7 @@ class GenerationRequest:
         max_tokens: most tokens of the answer.
         precision: name of the hosted precision that answers.
         sampling: how tokens are chosen.
+        headers: sent along by engines behind HTTP, such as the trace that it belongs to.
     """
 
     number: int
@@ -86,6 +87,7 @@ class GenerationRequest:
     max_tokens: int
     precision: str
     sampling: Sampling = field(default_factory=Sampling)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Progress(NamedTuple):
@@ -98,6 +100,8 @@ class Progress(NamedTuple):
         tokens: their ids, where the engine tells them.
         finish: why it ended; None if it goes on.
         error: what went wrong, for :attr:`Finish.FAILED`.
+        prompt_tokens: tokens of its prompt by the engine's own count, if that comes with the end.
+        is_refused: whether it failed because of what was asked, so that asking again is of no use.
     """
 
     number: int
@@ -106,6 +110,8 @@ class Progress(NamedTuple):
     tokens: tuple[int, ...] = ()
     finish: Finish | None = None
     error: str = ""
+    prompt_tokens: int | None = None
+    is_refused: bool = False
 
 
 class Report(NamedTuple):

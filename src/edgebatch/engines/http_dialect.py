@@ -36,12 +36,14 @@ class Piece(NamedTuple):
         tokens: ids of the new tokens, where the server tells them.
         total_tokens: tokens of the answer so far, where the server counts them.
         finish: why the answer ended.
+        prompt_tokens: tokens of the prompt, where the server counts them.
     """
 
     text: str = ""
     tokens: tuple[int, ...] = ()
     total_tokens: int | None = None
     finish: Finish | None = None
+    prompt_tokens: int | None = None
 
 
 class Dialect:
@@ -87,18 +89,20 @@ class Dialect:
             raise Refused(Fault(error=event.error).text)
         if event.choices is None:
             raise ValueError("neither choices nor an error")
-        total = event.usage.completion_tokens if event.usage else None
+        usage = event.usage or _Usage()
+        total = usage.completion_tokens
         if event.timings is not None and total is None:
             total = event.timings.predicted_n
         if not event.choices:
-            return Piece(total_tokens=total)
+            return Piece(total_tokens=total, prompt_tokens=usage.prompt_tokens)
         choice = event.choices[0]
         text = choice.text or ""
         if choice.delta is not None:
             delta = choice.delta
             text = (delta.reasoning_content or delta.reasoning or "") + (delta.content or "")
         finish = choice.finish_reason and _finish(choice.finish_reason)
-        return Piece(text, tuple(choice.token_ids or ()), total, finish or None)
+        tokens = tuple(choice.token_ids or ())
+        return Piece(text, tokens, total, finish or None, usage.prompt_tokens)
 
 
 class OllamaDialect(Dialect):
@@ -157,7 +161,8 @@ class LlamaCppDialect(Dialect):
         if event.content is None:
             return self._read(event)
         finish = _finish(event.stop_type) if event.stop else None
-        return Piece(event.content, tuple(event.tokens), event.tokens_predicted, finish)
+        read = event.tokens_evaluated
+        return Piece(event.content, tuple(event.tokens), event.tokens_predicted, finish, read)
 
 
 def plain_prompt(prompt: Prompt) -> str | list[int]:
@@ -166,7 +171,15 @@ def plain_prompt(prompt: Prompt) -> str | list[int]:
 
 
 class Refused(Exception):  # noqa: N818 - a refusal, of one request
-    """A server cannot or will not answer one request; the message says why."""
+    """A server cannot or will not answer one request; the message says why.
+
+    Attributes:
+        is_final: whether it is because of what was asked, and would be said again.
+    """
+
+    def __init__(self, message: str, *, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.is_final = is_final
 
 
 class Fault(BaseModel):
@@ -194,6 +207,7 @@ def _finish(reason: str) -> Finish:
 
 class _Usage(BaseModel):
     completion_tokens: int | None = None
+    prompt_tokens: int | None = None
 
 
 class _Timings(BaseModel):
@@ -224,5 +238,6 @@ class _LlamaCppEvent(_Event):
     content: str | None = None
     tokens: list[int] = []
     tokens_predicted: int | None = None
+    tokens_evaluated: int | None = None
     stop: bool = False
     stop_type: str = ""

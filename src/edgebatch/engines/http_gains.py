@@ -41,6 +41,10 @@ class Gains:
         self._gained[progress.number] = _joined(earlier, progress) if earlier else progress
         self._news.set()
 
+    def heard_since(self, at_seconds: float) -> bool:
+        """Return whether anything has come since an instant of :func:`time.monotonic`."""
+        return self._heard_seconds >= at_seconds
+
     def fail(self, error: EngineError) -> None:
         """Let this and every later report raise ``error``, unless one does so already."""
         self._failure = self._failure or error
@@ -85,4 +89,6 @@ def _joined(first: Progress, second: Progress) -> Progress:
         first.tokens + second.tokens,
         second.finish,
         second.error,
+        second.prompt_tokens,
+        second.is_refused,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from edgebatch.engines.http_dialect import Dialect, LlamaCppDialect, OllamaDialect, VllmDialect
 from edgebatch.engines.http_server import HttpServer, ServerAddress, call
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     import httpx
 
 _POLL_SECONDS = 0.1
+_VLLM_CACHE = "vllm:cache_config_info"
+
+
+class _LlamaCppModel(TypedDict):
+    bytes_per_parameter: float | None
+    vocabulary_size: int | None
 
 
 async def find_out(
@@ -45,8 +51,14 @@ async def find_out(
     model = str(card.get("id", address.model))
     version = await _json_object(client, address, "/version")
     if "max_model_len" in card and "version" in version:
-        length = _number(card["max_model_len"])
-        return HttpServer(address, VllmDialect(), str(version["version"]), model, length)
+        return HttpServer(
+            address,
+            VllmDialect(),
+            str(version["version"]),
+            model,
+            _number(card["max_model_len"]),
+            cache_tokens=cache_tokens(await _text(client, address, "/metrics")),
+        )
     props = await _json_object(client, address, "/props")
     if "total_slots" in props:
         return HttpServer(
@@ -57,6 +69,7 @@ async def find_out(
             _number(props.get("default_generation_settings", {}).get("n_ctx")),
             _number(props["total_slots"]),
             str(props.get("model_ftype", "")),
+            **_llama_cpp_model(card),
         )
     ollama = await _json_object(client, address, "/api/version")
     if "version" in ollama:
@@ -107,6 +120,45 @@ async def _json_object(
 ) -> dict[str, Any]:
     status, answer, _ = await call(client, address, "GET", path)
     return answer if status == 200 and isinstance(answer, dict) else {}
+
+
+async def _text(client: httpx.AsyncClient, address: ServerAddress, path: str) -> str:
+    import httpx
+
+    try:
+        response = await client.get(address.root + path, headers=address.headers)
+    except httpx.HTTPError:
+        return ""
+    return response.text if response.status_code == httpx.codes.OK else ""
+
+
+def cache_tokens(metrics: str) -> int | None:
+    """Return the tokens that vLLM's cache holds, by its metrics; None if they do not say.
+
+    Blocks times their size, of ``vllm:cache_config_info``; of several engines together.
+    """
+    total = 0
+    try:
+        from prometheus_client.parser import text_string_to_metric_families
+
+        for family in text_string_to_metric_families(metrics):
+            for sample in family.samples:
+                if sample.name == _VLLM_CACHE:
+                    blocks, size = sample.labels["num_gpu_blocks"], sample.labels["block_size"]
+                    total += int(blocks) * int(size)
+    except (ImportError, ValueError, KeyError):  # not installed, or not what vLLM writes
+        return None
+    return total or None
+
+
+def _llama_cpp_model(card: dict[str, Any]) -> _LlamaCppModel:
+    meta = card.get("meta")
+    about = meta if isinstance(meta, dict) else {}
+    size, parameters = _number(about.get("size")), _number(about.get("n_params"))
+    return {
+        "bytes_per_parameter": size / parameters if size and parameters else None,
+        "vocabulary_size": _number(about.get("n_vocab")),
+    }
 
 
 def _number(value: object) -> int | None:

@@ -51,6 +51,10 @@ class HttpServer:
         max_context_tokens: most tokens of prompt and answer; None if it does not tell.
         slots: how many requests it runs at once; None if it does not tell.
         weights: type of the weights as the server calls it; empty if it does not tell.
+        bytes_per_parameter: of the weights; None if it does not tell.
+        vocabulary_size: token ids lie below; None if it does not tell.
+        cache_tokens: tokens that all requests together may have in its cache; None if it does not
+            tell.
     """
 
     address: ServerAddress
@@ -60,6 +64,14 @@ class HttpServer:
     max_context_tokens: int | None = None
     slots: int | None = None
     weights: str = ""
+    bytes_per_parameter: float | None = None
+    vocabulary_size: int | None = None
+    cache_tokens: int | None = None
+
+    @property
+    def has_tokenizer(self) -> bool:
+        """Whether it can be asked for token ids, and takes them for a prompt."""
+        return self.dialect.name in ("llama.cpp", "vllm")
 
     async def encode(self, client: httpx.AsyncClient, prompt: Prompt) -> tuple[int, ...]:
         """Return the prompt's token ids.
@@ -91,7 +103,7 @@ class HttpServer:
         Raises:
             EngineError: it has no tokenizer to ask, or does not answer.
         """
-        if self.dialect.name not in ("llama.cpp", "vllm"):
+        if not self.has_tokenizer:
             raise self._no_tokenizer()
         key = "content" if self.dialect.name == "llama.cpp" else "prompt"
         body = {"model": self.model, "tokens": list(tokens)}
@@ -140,6 +152,17 @@ async def call(
     except ValueError:
         answer = None
     return response.status_code, answer, fault_text(response.content)
+
+
+async def require_health(client: httpx.AsyncClient, address: ServerAddress) -> None:
+    """Raise if a server cannot go on; one that cannot be asked for its health is taken to be well.
+
+    Raises:
+        EngineError: it cannot be reached, or answers 503.
+    """
+    status, _, said = await call(client, address, "GET", "/health")
+    if status == 503:
+        raise EngineError(f"{address.url} says that it is not well: {said or status}")
 
 
 def unreachable(address: ServerAddress, error: Exception) -> EngineError:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from edgebatch.engines.base import Finish, GenerationRequest, Progress
 from edgebatch.engines.http_dialect import Piece, Refused, plain_prompt
-from edgebatch.engines.http_server import HttpServer, call, fault_text, unreachable
+from edgebatch.engines.http_server import (
+    HttpServer,
+    call,
+    fault_text,
+    require_health,
+    unreachable,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -16,6 +22,7 @@ if TYPE_CHECKING:
 LONGEST_EVENT_BYTES = 16 * 2**20
 """More than any event needs: a server that sends a longer one has gone wrong."""
 _QUOTED_CHARACTERS = 80
+_FAULTS_OF_THE_REQUEST = (400, 413, 422)
 
 
 class Tally:
@@ -68,12 +75,13 @@ class Answer:
         self._tally = Tally()
         self._told_all = True
         self._finish: Finish | None = None
+        self._prompt_tokens: int | None = None
 
     async def progress(self) -> AsyncIterator[Progress]:
         """Yield what the request gains, to its end; cancelling closes the connection.
 
         Raises:
-            EngineError: the server cannot be reached, or not any more.
+            EngineError: the server cannot be reached, or not any more, or says that it is not well.
         """
         import httpx
 
@@ -81,9 +89,13 @@ class Answer:
             async for progress in self._stream():
                 yield progress
         except Refused as error:
-            yield self._failed(str(error))
+            if not error.is_final:
+                # a server may take requests after what computes in it has died
+                await require_health(self._client, self._server.address)
+            yield self._failed(str(error), is_refused=error.is_final)
         except (ValueError, TypeError) as error:  # such as half a surrogate pair in a prompt
-            yield self._failed(f"the request cannot be written as JSON: {error}")
+            said = f"the request cannot be written as JSON: {error}"
+            yield self._failed(said, is_refused=True)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise unreachable(self._server.address, error) from error
         except httpx.HTTPError as error:
@@ -108,13 +120,13 @@ class Answer:
             "POST",
             address.root + path,
             json=body,
-            headers=address.headers,
+            headers={**self._request.headers, **address.headers},
             timeout=patient,
         ) as source:
             source.response.stream = _bounded(source.response)
             if source.response.status_code != 200:
                 await source.response.aread()
-                raise Refused(_refusal(source.response))
+                raise _refusal(source.response)
             try:
                 async for event in source.aiter_sse():
                     if event.data == "[DONE]":
@@ -129,9 +141,10 @@ class Answer:
     def _check(self) -> None:
         dialect, request = self._server.dialect, self._request
         if request.sampling.ignore_end and not dialect.takes_ignore_end:
-            raise Refused(f"{dialect.name} cannot be told to ignore the end of an answer")
+            said = f"{dialect.name} cannot be told to ignore the end of an answer"
+            raise Refused(said, is_final=True)
         if not (request.prompt.messages or plain_prompt(request.prompt)):
-            raise Refused("the prompt is empty")
+            raise Refused("the prompt is empty", is_final=True)
 
     def _read(self, event: ServerSentEvent) -> Progress:
         try:
@@ -139,6 +152,7 @@ class Answer:
         except ValueError as error:
             raise Refused(f"an event that is not understood: {_quoted(event.data)}") from error
         self._finish = piece.finish or self._finish
+        self._prompt_tokens = piece.prompt_tokens or self._prompt_tokens
         new = self._tally.new_tokens(piece)
         # where a character's bytes come together, not all of its tokens' ids come with them; what
         # is told of an answer shall at least be its beginning
@@ -154,17 +168,22 @@ class Answer:
             context = self._server.max_context_tokens
             size = f"context of {context} tokens" if context else "context"
             return self._failed(f"the server's {size} was full after {got} of {wanted} new tokens")
-        return Progress(self._request.number, 0, finish=self._finish)
+        return Progress(
+            self._request.number, 0, finish=self._finish, prompt_tokens=self._prompt_tokens
+        )
 
-    def _failed(self, error: str) -> Progress:
-        where = f"{self._server.address.url}: {error}"
-        return Progress(self._request.number, 0, finish=Finish.FAILED, error=where)
+    def _failed(self, error: str, *, is_refused: bool = False) -> Progress:
+        # whoever asked is told of a refusal, and where servers are is not theirs to know
+        said = error if is_refused else f"{self._server.address.url}: {error}"
+        number, finish = self._request.number, Finish.FAILED
+        return Progress(number, 0, finish=finish, error=said, is_refused=is_refused)
 
 
-def _refusal(response: httpx.Response) -> str:
+def _refusal(response: httpx.Response) -> Refused:
     after = response.headers.get("retry-after")
     advice = f" (try again after {after} s)" if after and after.isdigit() else ""
-    return f"{response.status_code}{advice}: {fault_text(response.content)}"
+    said = f"{response.status_code}{advice}: {fault_text(response.content)}"
+    return Refused(said, is_final=response.status_code in _FAULTS_OF_THE_REQUEST)
 
 
 def _quoted(data: str) -> str:

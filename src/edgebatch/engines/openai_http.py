@@ -22,7 +22,7 @@ from edgebatch.engines.base import (
 )
 from edgebatch.engines.http_gains import Gains
 from edgebatch.engines.http_probe import find_out
-from edgebatch.engines.http_server import HttpServer, ServerAddress
+from edgebatch.engines.http_server import HttpServer, ServerAddress, require_health
 from edgebatch.engines.http_stream import Answer
 from edgebatch.errors import EngineError, InputError, MissingExtraError
 from edgebatch.registry import lookup
@@ -42,6 +42,7 @@ class OpenAISettings:
         call_seconds: longest wait for short answers, such as the list of models.
         loading_seconds: how long a server may say at the start that it is not ready yet.
         silence_timeout_seconds: how long nothing may come although requests run.
+        health_seconds: how often servers are asked whether they are there and well.
         cache_prompts: whether what was computed for earlier prompts may be reused, which makes
             later ones look cheaper than they are; heeded by llama.cpp and vLLM.
         unlisted_model: whether a model's name is used although the server does not list it;
@@ -52,6 +53,7 @@ class OpenAISettings:
     call_seconds: Seconds = 30.0
     loading_seconds: Seconds = 60.0
     silence_timeout_seconds: Seconds = 60.0
+    health_seconds: Seconds = 5.0
     cache_prompts: bool = False
     unlisted_model: bool = False
 
@@ -79,6 +81,7 @@ class OpenAIEngine(Engine):
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._running: set[int] = set()
+        self._watching: asyncio.Task[None] | None = None
         where = ", ".join(sorted({address.url for address in servers.values()}))
         self._gains = Gains(where, self._settings.silence_timeout_seconds)
 
@@ -100,6 +103,7 @@ class OpenAIEngine(Engine):
         except BaseException:
             await self.stop()
             raise
+        self._watching = asyncio.create_task(self._watch())
         return self._info(time.monotonic() - started)
 
     def server(self, precision: str) -> HttpServer:
@@ -180,6 +184,8 @@ class OpenAIEngine(Engine):
     async def stop(self) -> None:
         """Close all connections; may be called at any time, and twice."""
         tasks = [*self._tasks.values(), *self._closing]
+        if self._watching is not None:
+            tasks.append(self._watching)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -187,6 +193,23 @@ class OpenAIEngine(Engine):
         self._running.clear()
         if self._client is not None:
             await self._client.aclose()
+
+    async def _watch(self) -> None:
+        """Fail when a server is not there any more or not well, also while nothing runs.
+
+        One that has sent tokens meanwhile goes on, and may be too busy to tell of its health.
+        """
+        client, _ = self._started()
+        while True:
+            since = time.monotonic()
+            await asyncio.sleep(self._settings.health_seconds)
+            try:
+                for address in set(self._addresses.values()):
+                    await require_health(client, address)
+            except EngineError as error:
+                if not self._gains.heard_since(since):
+                    self.fail(error)
+                    return
 
     async def _follow(self, answer: Answer) -> None:
         task = asyncio.current_task()
@@ -219,6 +242,10 @@ class OpenAIEngine(Engine):
             settings[f"server {precision}"] = f"{each.dialect.name} at {each.address.url}"
             if each.weights:
                 settings[f"weights {precision}"] = each.weights
+        caches = [each.cache_tokens for each in servers if each.cache_tokens]
+        if caches:
+            settings["cache_tokens"] = str(min(caches))
+        vocabularies = [each.vocabulary_size for each in servers]
         return EngineInfo(
             engine="openai",
             version=", ".join(sorted({each.version for each in servers if each.version})),
@@ -228,6 +255,7 @@ class OpenAIEngine(Engine):
             max_running=min((each for each in slots if each), default=None),
             settings=settings,
             start_seconds=seconds,
+            vocabulary_size=min((size for size in vocabularies if size), default=None),
         )
 
 

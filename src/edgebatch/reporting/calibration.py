@@ -26,7 +26,7 @@ def overview_table(calibration: Calibration) -> Table:
     machine = profile.source.machine
     pairs = [
         ("engine", f"{profile.source.engine} {profile.source.engine_version}".rstrip()),
-        ("machine", f"{machine.processor}, {machine.cores} cores"),
+        ("machine", machine.processor + (f", {machine.cores} cores" if machine.cores else "")),
         ("memory", quantity(machine.memory_bytes, "B")),
         (
             "samples",
@@ -176,8 +176,10 @@ def _error_row(name: str, errors: Errors) -> tuple[str, ...]:
     return (name, str(errors.count), *(f"{100.0 * share:.1f}" for share in shares))
 
 
-def _with_error(estimate: Estimate, scale: float, most_decimals: int) -> str:
+def _with_error(estimate: Estimate | None, scale: float, most_decimals: int) -> str:
     """Return value and standard error, this to two digits or to the most decimals given."""
+    if estimate is None:
+        return "–"
     value, error = scale * estimate.value, scale * estimate.standard_error
     if error == 0.0:
         return f"{value:.{most_decimals}f}"

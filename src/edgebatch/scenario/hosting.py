@@ -91,9 +91,10 @@ def _require_distinct(precisions: Sequence[Precision], paths: Sequence[str]) -> 
 
 def build_hosting(document: dict[str, Any]) -> Hosting:
     """Return node, model, precisions and batching mode of a checked scenario."""
-    batching = document.get("scheduler", {}).get("batching", Batching.RAGGED)
+    batching = document.get("scheduler", {}).get("batching")
     if "profile" in document:
-        return Hosting(*_from_profile(document), batching=batching)
+        node, model, hosted, measured = _from_profile(document)
+        return Hosting(node, model, hosted, batching=batching or measured)
     for name in ("node", "model", "precisions"):
         if name not in document:
             expected = ScenarioDocument.model_fields[name].description
@@ -102,11 +103,13 @@ def build_hosting(document: dict[str, Any]) -> Hosting:
         node=build_node(document["node"]),
         model=build_model(document["model"]),
         precisions=build_precisions(document["precisions"], document["model"].get("name")),
-        batching=batching,
+        batching=batching or Batching.RAGGED,
     )
 
 
-def _from_profile(document: dict[str, Any]) -> tuple[Node, Model, tuple[Precision, ...]]:
+def _from_profile(
+    document: dict[str, Any],
+) -> tuple[Node, Model, tuple[Precision, ...], Batching]:
     node, chosen = document.get("node", {}), document.get("precisions", {})
     for section, given, allowed in (
         ("node", node, _BESIDE_PROFILE),
@@ -128,7 +131,7 @@ def _from_profile(document: dict[str, Any]) -> tuple[Node, Model, tuple[Precisio
             for position, name in enumerate(chosen["hosted"])
         )
     _require_distinct(hosted, [f"precisions.hosted[{place}]" for place in range(len(hosted))])
-    return profile.node.replace(**node), profile.model, hosted
+    return profile.node.replace(**node), profile.model, hosted, profile.batching
 
 
 def build_channel(section: dict[str, Any] | None, seed: int) -> Channel | None:

@@ -10,6 +10,7 @@ from toy_costs import F16, MODEL, NODE, W8, toy_costs
 from virtual_engine import VirtualEngine
 
 from edgebatch.calibration.bench import Bench
+from edgebatch.calibration.cuts import TokenCuts
 from edgebatch.calibration.fit import fit_samples
 from edgebatch.calibration.plan import Effort, Limits, Pace, planned_trials
 from edgebatch.calibration.samples import Kind, Member, Sample
@@ -23,7 +24,7 @@ PACE = Pace(prompt_token_seconds=1e-4, pass_seconds=3e-3, member_seconds=1e-4)
 
 
 def bench_of(engine: VirtualEngine, *, has_steps: bool = True) -> Bench:
-    return Bench(engine, has_steps=has_steps, text=TEXT, seed=0, clock=engine.clock)
+    return Bench(engine, has_steps=has_steps, cuts=TokenCuts(TEXT, seed=0), clock=engine.clock)
 
 
 def run(engine: VirtualEngine, trial: Trial, *, has_steps: bool = True) -> list[Sample]:

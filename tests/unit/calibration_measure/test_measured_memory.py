@@ -9,6 +9,7 @@ from toy_costs import toy_costs
 from virtual_engine import VirtualEngine
 
 from edgebatch.calibration.bench import Bench
+from edgebatch.calibration.cuts import TokenCuts
 from edgebatch.calibration.memory import (
     Filled,
     PrecisionMemory,
@@ -67,7 +68,7 @@ def test_predictions_are_those_of_the_cost_model() -> None:
 def test_caches_of_an_engine_that_keeps_to_the_cost_model_are_as_predicted(limits: Limits) -> None:
     costs = toy_costs()[:1]
     engine = VirtualEngine(costs)
-    bench = Bench(engine, has_steps=True, text=range(500), seed=0, clock=engine.clock)
+    bench = Bench(engine, has_steps=True, cuts=TokenCuts(range(500), seed=0), clock=engine.clock)
 
     async def measured() -> PrecisionMemory:
         loaded = await engine.memory_bytes()

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pytest
 
+from edgebatch.calibration.expectations import Scorer
 from edgebatch.calibration.log_softmax import log_softmax
 from edgebatch.calibration.quality import (
     PrecisionQuality,
     QualityKind,
-    Scorer,
     measure_quality,
     windows_of,
 )
@@ -73,6 +73,7 @@ def test_perplexity_divergence_and_agreement_are_those_of_known_distributions() 
     assert other.perplexity_ratio.value == pytest.approx(math.sqrt(16.0) / 5.0)
     # 0.5·ln(0.5/0.2) + 4·0.125·ln(0.125/0.2)
     divergence = 0.5 * math.log(2.5) + 0.5 * math.log(0.625)
+    assert other.divergence is not None
     assert other.divergence.value == pytest.approx(divergence)
     # the likeliest of an even distribution is its first, which is also that of the other
     assert other.agreement.value == 1.0
@@ -107,6 +108,7 @@ def test_pairing_separates_what_the_perplexities_alone_could_not() -> None:
     paired_error = other.perplexity_ratio.standard_error * other.perplexity.value
     assert paired_error < other.perplexity.standard_error
     assert other.separable == (difference > 2.0 * paired_error)
+    assert other.divergence is not None
     assert other.divergence.value > 10.0 * other.divergence.standard_error
     assert 0.5 < other.agreement.value < 1.0
     assert other.quality(QualityKind.AGREEMENT) == other.agreement.value
