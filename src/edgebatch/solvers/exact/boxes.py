@@ -3,8 +3,9 @@
 A box charges the least lengths in it and admits everyone up to the greatest, so its bounds hold for
 all in it. Within it a *cell* is a tightest deadline and, where outputs are not padded, a longest
 output. A sweep with fixed multipliers bounds all cells at once. Multipliers are tuned to the cell
-with the highest bound, which rules out most others, until none is left. A cell that its own
-multipliers do not rule out is searched, in a box of single lengths; other boxes are split.
+with the highest bound, as far as that lowers the greatest bound of all. The cells left then are
+closed one by one, each with multipliers of its own, by a search if need be. A box is split if too
+many are left, or if its bound is loose because members are charged too little.
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ from edgebatch.solvers.exact.candidates import (
     Candidates,
     Knapsack,
     gather,
-    weigh_up,
+)
+from edgebatch.solvers.exact.closing import (
+    CLOSED,
+    MOST_MEMBERS,
+    all_outputs,
+    are_few,
+    bound_outputs,
+    close_outputs,
 )
 from edgebatch.solvers.exact.compiled import compiled
 from edgebatch.solvers.exact.dual import minimise_dual
@@ -35,10 +43,9 @@ _MOST_TUNINGS = 2
 """In a box whose bound is loose because it charges too little; splitting it pays more."""
 _PROGRESS = 0.9
 """Any other box is split once tuning leaves more than this part of the gap of its bound."""
-_CLOSED = -1.0
 _SHORTEST_STEP = 0.1
-_MOST_MEMBERS = 200_000
-"""Members of all knapsacks in one call: about how often a time limit is looked at."""
+SPLIT, AGAIN, HARDER = range(3)
+"""What a box needs next: to be split, another look, or a harder search in its cells."""
 
 
 @compiled
@@ -51,7 +58,7 @@ def examine(
     knapsack: Knapsack,
     most_nodes: int,
     nodes_left: int,
-) -> tuple[float, int, bool]:
+) -> tuple[float, int, int]:
     """Bound a box, improving the best selection on the way.
 
     Args:
@@ -65,46 +72,57 @@ def examine(
         nodes_left: limit on all nodes together.
 
     Returns:
-        A bound on what the box holds, the nodes visited, and whether another look at the same box
-        is worth more than splitting it or searching harder.
+        A bound on what the box holds, the nodes visited, and what it needs next if that is not
+        below what is needed: SPLIT, AGAIN or HARDER.
     """
     single = is_single(box)
     loose = not single and (candidates.mode == PADDED or box.least_prompt != box.most_prompt)
     sweep(candidates, box, multiplier, bounds)
     postponed = np.zeros(len(bounds))
     nodes, members, tunings, tuned = 1, 0, 0, -1
-    gap, reached = np.inf, 0.0
+    gap, reached, closing = np.inf, 0.0, False
     while True:
         group = int(np.argmax(bounds))
         before = bounds[group]
         if before < needed(best):
             np.maximum(bounds, postponed, bounds)
-            return bounds.max(), nodes, False
-        worth_tuning = tuned != group
+            return bounds.max(), nodes, HARDER
+        worth_tuning = tuned != group and not closing
         if loose:
             worth_tuning = tunings < _MOST_TUNINGS
-        elif not single:
+        elif not single and not closing:
             left = max(before - max(reached, needed(best)), 0.0)
             worth_tuning = left < _PROGRESS * gap
             gap = left
+        if (worth_tuning or closing) and (members > MOST_MEMBERS or nodes > nodes_left):
+            np.maximum(bounds, postponed, bounds)
+            again = 2 * np.count_nonzero(postponed) < tunings
+            return bounds.max(), nodes, AGAIN if again else (HARDER if single or closing else SPLIT)
         if worth_tuning:
-            if members > _MOST_MEMBERS or nodes > nodes_left:
-                np.maximum(bounds, postponed, bounds)
-                again = 2 * np.count_nonzero(postponed) < tunings
-                return bounds.max(), nodes, bool(again)
             size, bound = _tune(candidates, box, group, multiplier, bounds, best, knapsack)
             members, tunings, tuned = members + size, tunings + 1, group
             reached = max(reached, bound)
             if not single or bounds[group] < before * (1.0 - 1e-9):
                 continue
-        if not single:
-            return before, nodes, False
         limit = min(most_nodes, nodes_left - nodes)
-        visited, finished = search_cell(candidates, box, group, multiplier, best, knapsack, limit)
+        if single:
+            visited, finished = search_cell(
+                candidates, box, group, multiplier, best, knapsack, limit
+            )
+        elif loose or not (closing or are_few(candidates, box, bounds, best)):
+            return before, nodes, SPLIT
+        else:
+            closing = True
+            visited, finished, few, size = close_outputs(
+                candidates, box, group, multiplier, bounds, best, knapsack, limit
+            )
+            members += size
+            if not few:
+                return max(before, postponed.max()), nodes + visited, SPLIT
         nodes += visited
         if not finished:
             postponed[group] = before
-        bounds[group], tuned = _CLOSED, -1
+        bounds[group], tuned = CLOSED, -1
 
 
 @compiled
@@ -145,17 +163,9 @@ def _highest_cell(
     """Return the part of a box with the longest output that attains the bound of a deadline."""
     if candidates.mode == PADDED or box.least_output == box.most_output:
         return box
-    size, budget = gather(candidates, box, group, knapsack)
-    scaled = multiplier.copy()
-    scaled[0] *= budget
-    weigh_up(knapsack, size, scaled)
-    outputs = candidates.outputs
-    worth = np.zeros(len(outputs))
-    for i in range(size):
-        worth[candidates.levels[knapsack.member[i]]] += max(knapsack.surplus[i], 0.0)
-    worth = np.cumsum(worth) - multiplier[0] * candidates.costs.pass_seconds * outputs
-    worth[(outputs < box.least_output) | (outputs > box.most_output)] = -np.inf
-    output = outputs[np.argmax(worth)]
+    ceilings = all_outputs(candidates, box)
+    bound_outputs(candidates, box, group, multiplier, knapsack, ceilings)
+    output = candidates.outputs[np.argmax(ceilings)]
     return Box(box.least_prompt, box.most_prompt, output, output)
 
 

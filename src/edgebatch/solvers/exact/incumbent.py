@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from edgebatch.problem.checks import FloatArray, IntArray
+from edgebatch.solvers.exact.branching import GIVEN_UP, NONE, search_branches
 from edgebatch.solvers.exact.candidates import (
     OUTPUT,
     PROMPT,
@@ -15,8 +16,8 @@ from edgebatch.solvers.exact.candidates import (
     weigh_up,
 )
 from edgebatch.solvers.exact.compiled import compiled
-from edgebatch.solvers.exact.dual import bound_at, minimise_dual
-from edgebatch.solvers.exact.knapsack import exchange, round_down, search_flips
+from edgebatch.solvers.exact.dual import bound_at
+from edgebatch.solvers.exact.knapsack import exchange, round_down
 
 
 class Best(NamedTuple):
@@ -114,29 +115,17 @@ def search_cell(
 ) -> tuple[int, bool]:
     """Search one knapsack until nothing better than the best is left; return nodes and success."""
     size, budget = gather(candidates, box, group, knapsack)
-    value, weight, surplus = knapsack.value, knapsack.weight, knapsack.surplus
+    value, weight = knapsack.value, knapsack.weight
     scaled = multiplier.copy()
     scaled[0] *= budget
-    minimise_dual(value, weight, size, scaled, 0.0)
-    weigh_up(knapsack, size, scaled)
-    bound = bound_at(value, weight, size, scaled)
     nodes = 0
-    while bound >= needed(best):
-        total, visited = search_flips(
-            value,
-            weight,
-            size,
-            scaled,
-            surplus,
-            bound,
-            needed(best),
-            knapsack.taken,
-            most_nodes - nodes,
+    while True:
+        total, visited = search_branches(
+            value, weight, size, scaled, needed(best), knapsack.taken, most_nodes - nodes
         )
         nodes += visited
-        if total == -2.0:
+        if total == GIVEN_UP:
             return nodes, False
-        if total < 0.0:
-            break
+        if total == NONE:
+            return nodes, True
         _keep(total, size, best, knapsack)
-    return nodes, True

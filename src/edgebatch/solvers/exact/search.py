@@ -14,16 +14,17 @@ from edgebatch.problem import Problem
 from edgebatch.problem.checks import FloatArray
 from edgebatch.solvers.base import Effort, LimitReachedError
 from edgebatch.solvers.exact import candidates as columns
-from edgebatch.solvers.exact.boxes import examine
+from edgebatch.solvers.exact.boxes import HARDER, SPLIT, examine
 from edgebatch.solvers.exact.candidates import Box, Knapsack, member_seconds
 from edgebatch.solvers.exact.dual import ROWS
 from edgebatch.solvers.exact.incumbent import Best, needed
 from edgebatch.solvers.exact.pools import Pool, make_pool, value_quantum
 from edgebatch.solvers.exact.tie_break import prefer_quicker_then_older
 
-_FIRST_NODES = 500
-_MORE_NODES = 2
+_FIRST_NODES = 2000
+_MORE_NODES = 4
 _MOST_NODES = 10**15
+_FEW = 16
 _NODES_PER_SECOND = 2e6
 """On a slow machine; how many nodes a time limit allows between two looks at the clock."""
 
@@ -59,13 +60,14 @@ class _Node:
             float(outputs[self.outputs[1]]),
         )
 
-    def children(self) -> list[_Node]:
-        """Return two halves, of the range that matters more to cost; a single one tries harder."""
+    def after(self, next_step: int) -> list[_Node]:
+        """Return what is to be examined instead: itself, or halves of what matters more to cost."""
+        if next_step == HARDER:
+            self.most_nodes = min(self.most_nodes * _MORE_NODES, _MOST_NODES)
+        if next_step != SPLIT:
+            return [self]
         several_prompts = self.prompts[0] < self.prompts[1]
         several_outputs = self.outputs[0] < self.outputs[1]
-        if not several_prompts and not several_outputs:
-            self.most_nodes = min(self.most_nodes * _MORE_NODES, _MOST_NODES)
-            return [self]
         if several_prompts and (not several_outputs or self._prompts_matter_more()):
             return [self._part(half, self.outputs) for half in _halves(self.prompts)]
         return [self._part(self.prompts, half) for half in _halves(self.outputs)]
@@ -76,6 +78,8 @@ class _Node:
         )
 
     def _prompts_matter_more(self) -> bool:
+        if self.pool.candidates.mode != columns.PADDED:
+            return True  # all longest outputs are bounded at once
         box, costs = self.box, self.pool.candidates.costs
         by_prompt = member_seconds(costs, box.most_prompt, box.least_output)
         by_output = member_seconds(costs, box.least_prompt, box.most_output)
@@ -86,6 +90,31 @@ class _Node:
 def _halves(ends: Span) -> tuple[Span, Span]:
     middle = sum(ends) // 2
     return (ends[0], middle), (middle + 1, ends[1])
+
+
+def _first_boxes(pool: Pool) -> list[_Node]:
+    """Return one box with everything in it, or one for each few lengths that box would blur."""
+    if not len(pool.indices):
+        return []
+    padded = pool.candidates.mode == columns.PADDED
+    prompts, outputs = (0, len(pool.prompts) - 1), (0, len(pool.outputs) - 1)
+    parts = [(prompts, outputs)]
+    if len(pool.prompts) * (len(pool.outputs) if padded else 1) <= _FEW:
+        all_outputs = _each(pool.outputs) if padded else [outputs]
+        parts = [(one, other) for one in _each(pool.prompts) for other in all_outputs]
+    unknown = np.full(len(pool.candidates.ends), np.inf)
+    return [_Node(pool, *part, np.zeros(ROWS), unknown.copy()) for part in parts[::-1]]
+
+
+def _each(lengths: FloatArray) -> list[Span]:
+    return [(position, position) for position in range(len(lengths))]
+
+
+def _worth_within(pool: Pool, box: Box) -> float:
+    table = pool.candidates.table
+    within = table[columns.PROMPT] <= box.most_prompt
+    within &= table[columns.OUTPUT] <= box.most_output
+    return float(table[columns.VALUE] @ within)
 
 
 class Search:
@@ -133,23 +162,20 @@ class Search:
         serial = count()
         heap: list[tuple[int, float, int, _Node]] = []
         for pool in self._pools:
-            if len(pool.indices):
-                whole = (0, len(pool.prompts) - 1), (0, len(pool.outputs) - 1)
-                worth = float(pool.candidates.table[columns.VALUE].sum())
-                unknown = np.full(len(pool.candidates.ends), np.inf)
-                node = _Node(pool, *whole, np.zeros(ROWS), unknown)
+            for node in _first_boxes(pool):
+                worth = _worth_within(pool, node.box)
                 heapq.heappush(heap, (node.most_nodes, -worth, next(serial), node))
         while heap:
             _, bound, _, node = heap[0]
             if -bound >= needed(self._best):
                 try:
-                    within, again = self._examine(node)
+                    within, next_step = self._examine(node)
                 except LimitReachedError:
                     return max(-bound for _, bound, _, _ in heap)
                 heapq.heappop(heap)
                 if within < needed(self._best):
                     continue
-                for child in [node] if again else node.children():
+                for child in node.after(next_step):
                     entry = (child.most_nodes, max(-within, bound), next(serial), child)
                     heapq.heappush(heap, entry)
             else:
@@ -157,11 +183,11 @@ class Search:
         self.finished = True
         return float(self._best.worth[0])
 
-    def _examine(self, node: _Node) -> tuple[float, bool]:
+    def _examine(self, node: _Node) -> tuple[float, int]:
         nodes_left = self._nodes_left()
         self.effort.visit()
         before = self._best.worth[0]
-        within, nodes, again = examine(
+        within, nodes, next_step = examine(
             node.pool.candidates,
             node.box,
             node.multiplier,
@@ -174,7 +200,7 @@ class Search:
         self.effort.nodes += nodes - 1
         if self._best.worth[0] > before:
             self._winner = node.pool
-        return within, again
+        return within, next_step
 
     def _nodes_left(self) -> int:
         """Return how many nodes can be visited before a limit has to be looked at."""
