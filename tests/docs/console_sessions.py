@@ -162,6 +162,8 @@ def running(
     finally:
         process.terminate()
         process.communicate(timeout=30)
+    if process.returncode:
+        raise RuntimeError(f"{session.gateway} ended with {process.returncode} after SIGTERM")
 
 
 def run(command: str, folder: Path) -> tuple[str, int]:

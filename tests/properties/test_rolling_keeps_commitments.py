@@ -24,7 +24,7 @@ class JudgedRolling(RollingScheduler):
         self.steps: list[int] = []
         self.num_admissions = 0
 
-    def join(self, now: float, step: int) -> list[Waiting]:
+    def join(self, now: float, step: int, pass_began_at: float | None = None) -> list[Waiting]:
         committed = tuple(
             Committed(
                 member.arrival.prompt_tokens + step - joined,
@@ -33,7 +33,7 @@ class JudgedRolling(RollingScheduler):
             )
             for member, joined in self.running.values()
         )
-        joining = super().join(now, step)
+        joining = super().join(now, step, pass_began_at)
         if joining:
             self.num_admissions += len(joining)
             self.steps.append(step)

@@ -10,6 +10,7 @@ import numpy as np
 from edgebatch.engines import Engine, Finish, Report
 from edgebatch.realtime.dispatcher import Dispatcher, Member
 from edgebatch.realtime.pace import PaceMeter
+from edgebatch.realtime.prediction import EndPredictor, Guess
 from edgebatch.scheduling import (
     BatchRecord,
     JoiningScheduler,
@@ -50,6 +51,7 @@ class ContinuousDispatcher(Dispatcher):
         self._scheduler = scheduler
         self.log = RunLog(scheduler.ledger, names)
         self._meter = PaceMeter(scheduler.cost, self._observe)
+        self._predictor = EndPredictor()
         self._step = 0
         self._decided_step = -1
         self._is_due = False
@@ -60,6 +62,10 @@ class ContinuousDispatcher(Dispatcher):
         hosted = node.memory_bytes - scheduler.token_budget * cost.kv_bytes_per_token
         self._hosted_use = hosted / node.memory_bytes
         self._use_per_token = cost.kv_bytes_per_token / node.memory_bytes
+
+    def limit_running(self, most: int | None) -> None:
+        """Hand the engine no more requests at once."""
+        self._scheduler.limit_running(most)
 
     @property
     def believed_pace(self) -> float:
@@ -85,16 +91,23 @@ class ContinuousDispatcher(Dispatcher):
         if self._scheduler.expire(now):
             self._decide()
 
-    def _decide(self) -> None:
-        """Ask who joins now, or after the step that runs if that was asked in it already."""
+    def _decide(self, ended_at: float | None = None) -> None:
+        """Ask who joins now, or after the step that runs if that was asked in it already.
+
+        Args:
+            ended_at: when a pass ended just now; None while one may run.
+        """
         if not self._is_on or (self._members and self._decided_step == self._step):
             self._is_due = True
             return
         self._is_due, self._decided_step = False, self._step
         self._correct_progress()
-        now, began = self.timers.now, time.perf_counter()
+        now = self.timers.now if ended_at is None else ended_at
+        began = time.perf_counter()
         num_waiting = len(self._queue)
-        joining = self._scheduler.join(now, self._step)
+        pass_runs = self._members and ended_at is None
+        pass_began_at = self._last_report_at if pass_runs else None
+        joining = self._scheduler.join(now, self._step, pass_began_at)
         self.log.num_decisions += 1
         if joining:
             self._let_in(joining, now, num_waiting, time.perf_counter() - began)
@@ -122,26 +135,41 @@ class ContinuousDispatcher(Dispatcher):
 
     def _predict(self, joining: list[Member], now: float) -> None:
         """Write down when those who join are believed to end, with all who run and join."""
-        ends = self._ends_of([*self._members.values(), *joining], now)
-        for member, end in zip(joining, ends[-len(joining) :], strict=True):
-            member.believed_end_seconds = end
+        together = [*self._members.values(), *joining]
+        since, guess = self._guess(together, now)
+        left_seconds = self._predictor.predict(guess)
+        for place, member in enumerate(together):
+            if place >= len(together) - len(joining):
+                member.believed_end_seconds = since + float(left_seconds[place])
+                waited = since - member.joined_at_seconds
+                alone, steady = float(guess.alone[place]), float(guess.steady[place])
+                number = member.waiting.arrival.number
+                self._predictor.note(number, waited + alone, waited + steady)
 
     def _ends_of(self, together: list[Member], now: float) -> list[float]:
         if not together:
             return []
+        since, guess = self._guess(together, now)
+        ends: list[float] = (since + self._predictor.predict(guess)).tolist()
+        return ends
+
+    def _guess(self, together: list[Member], now: float) -> tuple[float, Guess]:
+        """Return since when, and how long from then on, each may take."""
         cost = self._scheduler.cost
         arrivals = [each.waiting.arrival for each in together]
         gained = np.array([float(each.num_tokens) for each in together])
         prompts = np.array([float(each.prompt_tokens) for each in arrivals])
         outputs = np.array([float(each.output_tokens) for each in arrivals])
-        left = np.maximum(outputs - gained, 1.0)
+        # the pass that runs is counted from its beginning; who came since waits for its end
+        since = min(now, self._last_report_at) if self._members else now
+        waits = np.array([float(each.joined_at_seconds > since) for each in together])
+        left = np.maximum(outputs - gained, 1.0) + waits
         batch = RunningBatch(cost, left, prompts + gained, np.full(len(together), np.inf))
         entries = float(batch.entries(prompts[gained == 0.0]).sum())
         batch = replace(batch, entry_seconds=entries)
         alone = self._scheduler.believed_pace * batch.seconds_until(left)
-        # others will join meanwhile: passes will not be quicker than they were of late
-        ends: list[float] = (now + np.maximum(alone, left * self._meter.pass_seconds)).tolist()
-        return ends
+        # as others join meanwhile, passes may stay as long as they were of late
+        return since, Guess(alone, np.maximum(alone, left * self._meter.pass_seconds))
 
     def _take(self, report: Report, at: float) -> None:
         self._account(at)
@@ -164,7 +192,7 @@ class ContinuousDispatcher(Dispatcher):
                 left = True
         learnt = self._meter.end_step(at, idle=not self._members)
         if left or self._is_due or (learnt and len(self._queue) > 0):
-            self._decide()
+            self._decide(at)
 
     def _end(self, member: Member, finish: Finish) -> None:
         if not self._leave(member, finish):
@@ -190,7 +218,18 @@ class ContinuousDispatcher(Dispatcher):
         if len(self._queue):
             self._decide()
 
+    def _leave(self, member: Member, finish: Finish) -> bool:
+        arrival = member.waiting.arrival
+        # an answer that ended early says nothing of how long the whole would have taken
+        if member.num_tokens == arrival.output_tokens:
+            took_seconds = member.last_token_at_seconds - member.joined_at_seconds
+            self._predictor.learn(arrival.number, took_seconds)
+        self._predictor.forget(arrival.number)
+        return super()._leave(member, finish)
+
     def _lose_members(self) -> None:
+        for number in self._members:
+            self._predictor.forget(number)
         super()._lose_members()
         self._joining.clear()
         self._meter.forget()

@@ -23,7 +23,7 @@ ROLLING = "rolling"
 
 _EPOCH_KNOBS = ("batch_cap", "longest_batch_seconds")
 _CONTINUOUS_KNOBS = ("batch_cap", "expire", "precision")
-_ROLLING_KNOBS = ("batch_cap", "precision", "reserve", "ageing")
+_ROLLING_KNOBS = ("batch_cap", "precision", "reserve", "safety", "ageing")
 
 
 def policy_names() -> list[str]:
@@ -44,6 +44,7 @@ class Policy:
         expire: continuous only: whether hopeless requests are turned away instead of served late.
         precision: continuous and rolling only: the one precision that is hosted.
         reserve: rolling only: slack that a joiner must bring as a multiple of its duration.
+        safety: rolling only: margin on believed times, in mean deviations of what was observed.
         ageing: rolling only: how much a request gains in rank while it waits.
 
     Raises:
@@ -57,6 +58,7 @@ class Policy:
     expire: bool | None = None
     precision: str | None = None
     reserve: float | None = None
+    safety: float | None = None
     ageing: float | None = None
 
     def __post_init__(self) -> None:
@@ -71,7 +73,7 @@ class Policy:
             require_number(
                 "policy.longest_batch_seconds", self.longest_batch_seconds, exclusive=True
             )
-        for knob in ("reserve", "ageing"):
+        for knob in ("reserve", "safety", "ageing"):
             if getattr(self, knob) is not None:
                 require_number(f"policy.{knob}", getattr(self, knob))
         if not self.is_continuous:
@@ -134,6 +136,7 @@ _PARSERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "expire": ({"true": True, "false": False}.__getitem__, "true or false"),
     "precision": (str, "the name of a hosted precision"),
     "reserve": (float, "a number of at least 0"),
+    "safety": (float, "a number of at least 0"),
     "ageing": (float, "a number of at least 0"),
 }
 

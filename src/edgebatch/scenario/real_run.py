@@ -57,6 +57,7 @@ async def run_on_engine(
         info = await engine.start()
         prompts = PromptSource(await engine.encode(Prompt(text=text)), scenario.seed)
         dispatcher = scenario.dispatcher(policy, engine)
+        dispatcher.limit_running(info.max_running)
         error = None
         try:
             await replay(

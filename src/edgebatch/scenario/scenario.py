@@ -177,6 +177,7 @@ class Scenario:
                 precision=policy.precision,
                 batch_cap=policy.batch_cap,
                 reserve=policy.reserve,
+                safety=1.0 if policy.safety is None else policy.safety,
                 ageing=policy.ageing or 0.0,
                 shares=tuple(section.get("tenant_shares", ())),
             )

@@ -6,7 +6,6 @@ Like the epoch scheduler it reads no clock; whoever drives it says what time it 
 from __future__ import annotations
 
 import heapq
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -90,10 +89,13 @@ class ContinuousScheduler(JoiningScheduler):
         self, hosting: Hosting, rules: JoinRules, *, queue_limit: int | None = None
     ) -> None:
         super().__init__(
-            hosting, precision=rules.precision, queue_limit=queue_limit, expire=rules.expire
+            hosting,
+            precision=rules.precision,
+            batch_cap=rules.batch_cap,
+            queue_limit=queue_limit,
+            expire=rules.expire,
         )
         self.rules = rules
-        self._cap = math.inf if rules.batch_cap is None else rules.batch_cap
         self._order = lookup(JOIN_ORDERS, rules.order, "order")
         self._line: list[tuple[float, int, Waiting]] = []
 
@@ -128,7 +130,12 @@ class ContinuousScheduler(JoiningScheduler):
         tokens = self.reserved_tokens + arrival.prompt_tokens + arrival.output_tokens
         return Budget.MEMORY if tokens > self.token_budget else None
 
-    def join(self, now: float, step: int) -> list[Waiting]:  # noqa: ARG002
+    def join(
+        self,
+        now: float,
+        step: int,  # noqa: ARG002
+        pass_began_at: float | None = None,  # noqa: ARG002
+    ) -> list[Waiting]:
         """Return who joins the running batch now, and count them as running."""
         self.queue.expire(now)
         joining = []

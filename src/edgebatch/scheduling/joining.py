@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 from edgebatch.cost import BatchCost, Budget, hosted_bytes
@@ -25,6 +26,7 @@ class JoiningScheduler(ABC):
         hosting: node, model and hosted precisions; the batching mode plays no part, since
             requests that come and go one by one are never padded.
         precision: name of the precision that runs; None for the one of the highest quality.
+        batch_cap: most requests that run at once; None leaves it to memory.
         queue_limit: most requests that may wait.
         expire: whether requests whose deadline can no longer be met are turned away.
 
@@ -43,7 +45,13 @@ class JoiningScheduler(ABC):
     """
 
     def __init__(
-        self, hosting: Hosting, *, precision: str | None, queue_limit: int | None, expire: bool
+        self,
+        hosting: Hosting,
+        *,
+        precision: str | None,
+        batch_cap: int | None,
+        queue_limit: int | None,
+        expire: bool,
     ) -> None:
         by_name = {each.name: each for each in hosting.precisions}
         if precision is None:
@@ -63,6 +71,7 @@ class JoiningScheduler(ABC):
         self.token_budget = free_bytes / self.cost.kv_bytes_per_token
         self.reserved_tokens = 0
         self.num_running = 0
+        self._cap = math.inf if batch_cap is None else batch_cap
 
     @abstractmethod
     def submit(self, arrival: Arrival, now: float) -> bool:
@@ -73,13 +82,20 @@ class JoiningScheduler(ABC):
         """Expire who is too late; return whether someone could join because of that."""
 
     @abstractmethod
-    def join(self, now: float, step: int) -> list[Waiting]:
+    def join(self, now: float, step: int, pass_began_at: float | None = None) -> list[Waiting]:
         """Return who joins the running batch now, and count them as running.
 
         Args:
             now: the time.
             step: how many steps the engine has done in all.
+            pass_began_at: when the pass began that runs at ``now``; whoever joins takes part from
+                the next one on. None between two passes.
         """
+
+    def limit_running(self, most: int | None) -> None:
+        """Let no more run at once than this, if it is less than the scheduler's own cap."""
+        if most is not None:
+            self._cap = min(self._cap, most)
 
     @abstractmethod
     def binding(self) -> Budget | None:

@@ -119,4 +119,5 @@ class ObservedDemand:
         return list(self._recent)[1:]
 
     def _span_seconds(self) -> float:
-        return self._recent[-1][0] - self._recent[0][0] if self._recent else 0.0
+        # those that come together may be told of in any order
+        return max(0.0, self._recent[-1][0] - self._recent[0][0]) if self._recent else 0.0

@@ -57,14 +57,20 @@ class RollingScheduler(JoiningScheduler):
     def __init__(
         self, hosting: Hosting, rules: RollingRules, *, queue_limit: int | None = None
     ) -> None:
-        super().__init__(hosting, precision=rules.precision, queue_limit=queue_limit, expire=True)
+        super().__init__(
+            hosting,
+            precision=rules.precision,
+            batch_cap=rules.batch_cap,
+            queue_limit=queue_limit,
+            expire=True,
+        )
         self.rules = rules
         self.pace = ObservedPace()
         self.demand = ObservedDemand()
         self._trials = PaceTrials()
         self._shares = TenantShares(rules.shares) if rules.shares else None
-        self._cap = math.inf if rules.batch_cap is None else rules.batch_cap
         self._members: dict[int, tuple[Waiting, int]] = {}
+        self._joined_during: dict[int, float] = {}
         self._least_slack = math.inf
 
     def submit(self, arrival: Arrival, now: float) -> bool:
@@ -105,10 +111,10 @@ class RollingScheduler(JoiningScheduler):
         waiting, _ = self._members[number]
         self._members[number] = (waiting, step - num_tokens)
 
-    def join(self, now: float, step: int) -> list[Waiting]:
+    def join(self, now: float, step: int, pass_began_at: float | None = None) -> list[Waiting]:
         """Return who joins the running batch now, and count them as running."""
         self.queue.expire(now)
-        joining = self._let_in(now, step)
+        joining = self._let_in(now, step, pass_began_at)
         if joining:
             self._trials.note_served(now)
         elif self.num_running:
@@ -116,16 +122,19 @@ class RollingScheduler(JoiningScheduler):
         elif len(self.queue) and self._trials.is_due(now, self.pace.pace):
             self._trials.note_trial(now)
             self.pace = ObservedPace()
-            joining = self._let_in(now, step)
+            joining = self._let_in(now, step, pass_began_at)
         return joining
 
-    def _let_in(self, now: float, step: int) -> list[Waiting]:
-        batch = self._running_batch(now, step)
+    def _let_in(self, now: float, step: int, pass_began_at: float | None) -> list[Waiting]:
+        # a pass that runs is counted from its beginning, and who joins waits for its end
+        since = now if pass_began_at is None else pass_began_at
+        pass_runs = self.num_running > 0 and since < now
+        batch = self._running_batch(since, step)
         candidates = Candidates(
             list(self.queue),
             self.cost,
             now=now,
-            until_last_token=self._until_last_token(now),
+            until_last_token=self._until_last_token(since),
             ageing=self.rules.ageing,
         )
         price = self.demand.price(self.pace.pace)
@@ -133,7 +142,7 @@ class RollingScheduler(JoiningScheduler):
         while True:
             slack = self._slack(batch)
             self._least_slack = float(slack.min(initial=math.inf))
-            chosen = self._choose(candidates, batch, slack, price)
+            chosen = self._choose(candidates, batch, slack, price, pass_runs)
             if chosen is None:
                 return joining
             candidates.open[chosen] = False
@@ -141,6 +150,8 @@ class RollingScheduler(JoiningScheduler):
             waiting = candidates.waiting[chosen]
             self._start(waiting)
             self._members[waiting.arrival.number] = (waiting, step)
+            if pass_runs:
+                self._joined_during[waiting.arrival.number] = since
             joining.append(waiting)
             batch = batch.joined_by(
                 candidates.prompts[chosen],
@@ -162,21 +173,23 @@ class RollingScheduler(JoiningScheduler):
 
     def _release(self, waiting: Waiting) -> None:
         del self._members[waiting.arrival.number]
+        self._joined_during.pop(waiting.arrival.number, None)
         super()._release(waiting)
 
     def _until_last_token(self, now: float) -> float:
         """Return what to take off an absolute deadline to get the time left for computing."""
         return now + self.hosting.node.downlink_seconds
 
-    def _running_batch(self, now: float, step: int) -> RunningBatch:
+    def _running_batch(self, since: float, step: int) -> RunningBatch:
         members = list(self._members.values())
         done = np.array([float(step - joined) for _, joined in members])
         outputs = np.array([float(each.arrival.output_tokens) for each, _ in members])
         prompts = np.array([float(each.arrival.prompt_tokens) for each, _ in members])
         deadlines = np.array([each.deadline_at_seconds for each, _ in members])
-        allowed = deadlines - self._until_last_token(now)
+        allowed = deadlines - self._until_last_token(since)
+        waits_for_pass = [self._joined_during.get(number) == since for number in self._members]
         # whoever runs longer than it was said to may end with the next token
-        remaining = np.maximum(outputs - done, 1.0)
+        remaining = np.maximum(outputs - done, 1.0) + np.array(waits_for_pass, dtype=float)
         batch = RunningBatch(self.cost, remaining, prompts + done, allowed)
         unread = prompts[done == 0.0]
         return replace(batch, entry_seconds=float(batch.entries(unread).sum()))
@@ -194,7 +207,12 @@ class RollingScheduler(JoiningScheduler):
         return np.where(lost, math.inf, slack)
 
     def _choose(
-        self, candidates: Candidates, batch: RunningBatch, slack: FloatArray, price: float
+        self,
+        candidates: Candidates,
+        batch: RunningBatch,
+        slack: FloatArray,
+        price: float,
+        pass_runs: bool,
     ) -> int | None:
         """Return who joins next; None if nobody can. Who cannot now cannot after others joined."""
         pace = self.pace.pace * (1.0 + self.rules.safety * self.pace.scatter)
@@ -203,7 +221,7 @@ class RollingScheduler(JoiningScheduler):
             return None
         entitled, exempt = self._claims(candidates)
         prompts, outputs = candidates.prompts[open_indices], candidates.outputs[open_indices]
-        ends = pace * batch.ends(prompts, outputs)
+        ends = pace * batch.ends(prompts, outputs, wait_passes=float(pass_runs))
         reserve = self._reserve() if len(batch) else 0.0
         allowed = candidates.allowed_seconds[open_indices]
         fits = ends * (1.0 + reserve) <= allowed * (1.0 + RELATIVE_TOLERANCE)

@@ -66,10 +66,12 @@ class RunningBatch:
         per_step, per_token = self.cost.step_coefficients()
         return self.cost.prefill_seconds(prompts) - (per_step + per_token * prompts)
 
-    def ends(self, prompts: FloatArray, outputs: FloatArray) -> FloatArray:
-        """Return when each of several requests would end if it alone joined now."""
+    def ends(
+        self, prompts: FloatArray, outputs: FloatArray, wait_passes: float = 0.0
+    ) -> FloatArray:
+        """Return when each of several would end if it alone joined after so many passes."""
         own = self.entries(prompts) + self.cost.decode_steps_seconds(prompts, outputs)
-        return self.seconds_until(outputs) + own
+        return self.seconds_until(outputs + wait_passes) + own
 
     def delays(self, prompts: FloatArray, outputs: FloatArray) -> FloatArray:
         """Return by how much each of N joiners would delay each member, shape (N, m)."""

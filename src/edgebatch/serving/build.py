@@ -47,6 +47,7 @@ def _document(settings: GatewaySettings) -> dict[str, Any]:
         document["profile"] = str(settings.profile or measured_profile(settings))
         if settings.precisions:
             document["precisions"] = {"hosted": list(settings.precisions)}
+    document["node"] = document.get("node", {}) | {"downlink_seconds": settings.downlink_seconds}
     document["scheduler"] = {"batching": "ragged", "queue_limit": settings.limits.queue}
     if settings.keys and settings.policy.startswith("rolling"):
         document["scheduler"]["tenant_shares"] = [key.share for key in settings.keys]

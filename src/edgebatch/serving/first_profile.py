@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import json
 import platform
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 
 from edgebatch import __version__
 from edgebatch.calibration.calibration import Phase, Wish, calibrate
 from edgebatch.engines import Engine
 from edgebatch.engines.registry import EngineSpec, make_engine, parse_engine
-from edgebatch.errors import InputError
+from edgebatch.errors import EngineError, InputError
 from edgebatch.local_models import LocalModel, cache_folder, heldout_text, open_model
 from edgebatch.serving.settings import GatewaySettings
 
@@ -33,31 +37,48 @@ def measured_profile(settings: GatewaySettings) -> Path:
         InputError: the engine has no model on this machine whose sizes are known.
         EngineError: it cannot be measured.
     """
-    name, engine_settings = parse_engine(settings.engine)
+    name, _ = parse_engine(settings.engine)
     if name not in _FORMATS:
         raise InputError(
             "profile", f"is needed with engine {name!r}; edgebatch calibrate writes one"
         )
-    source = settings.model or DEFAULT_MODEL
-    local = open_model(source, _FORMATS[name])
+    local = open_model(settings.model or DEFAULT_MODEL, _FORMATS[name])
     precisions = settings.precisions or (preferred_precision(local),)
     kept = cache_folder() / "profiles" / f"{_digest(settings, local, precisions)}.toml"
     if kept.exists():
         return kept
 
-    def make(names: tuple[str, ...]) -> Engine:
-        return make_engine(EngineSpec(name, engine_settings, source, names))
-
-    make(precisions)
+    _engine(settings, precisions)  # whatever is wrong with it is to be told now
     told = ", ".join(precisions)
     print(f"measuring {name} with {local.name} in {told}, once: about a minute", file=sys.stderr)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    # in a process of its own: what scores quality loads the model, and would stay
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            verdict = pool.submit(_measure, settings, precisions, kept).result()
+        except BrokenProcessPool as error:
+            raise EngineError("the process that measured the engine was killed") from error
+    print(f"{verdict} Kept in {kept}", file=sys.stderr)
+    return kept
+
+
+def _measure(settings: GatewaySettings, precisions: tuple[str, ...], path: Path) -> str:
+    """Write a profile, and return how far to trust it."""
+    name, _ = parse_engine(settings.engine)
+    local = open_model(settings.model or DEFAULT_MODEL, _FORMATS[name])
+    make = functools.partial(_engine, settings)
     calibration = asyncio.run(
         calibrate(local, precisions, make, heldout_text(), _BRIEF, on_progress=_unshown)
     )
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    calibration.profile.save(kept)
-    print(f"{calibration.profile.verdict} Kept in {kept}", file=sys.stderr)
-    return kept
+    calibration.profile.save(path)
+    return calibration.profile.verdict
+
+
+def _engine(settings: GatewaySettings, precisions: tuple[str, ...]) -> Engine:
+    name, engine_settings = parse_engine(settings.engine)
+    return make_engine(
+        EngineSpec(name, engine_settings, settings.model or DEFAULT_MODEL, precisions)
+    )
 
 
 def preferred_precision(local: LocalModel) -> str:

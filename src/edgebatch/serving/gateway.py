@@ -115,6 +115,7 @@ class Gateway:
             await engine.stop()
             raise
         self.dispatcher = self.scenario.dispatcher(self.policy, engine)
+        self.dispatcher.limit_running(self.info.max_running)
         self.dispatcher.keep(_MOST_RECORDS)
         self.state = State.READY
         self._supervising = asyncio.create_task(self._supervise())
@@ -159,11 +160,13 @@ class Gateway:
             Refusal: it is not even put to the scheduler, and why.
         """
         self.require_place(tenant)
+        # before tokens are counted, for which the engine may take as long as a pass
+        arrived_at_seconds = self.dispatcher.timers.now
         prompt, prompt_tokens = await self._counted(prompt)
         max_tokens = self._limit(prompt_tokens, slo.max_tokens)
         arrival = Arrival(
             number=next(self._numbers),
-            arrival_seconds=self.dispatcher.timers.now,
+            arrival_seconds=arrived_at_seconds,
             prompt_tokens=prompt_tokens,
             output_tokens=self._lengths.predict(tenant, max_tokens),
             actual_output_tokens=max_tokens,

@@ -109,6 +109,7 @@ class GatewaySettings(BaseSettings):
         defaults, limits, lengths: see there.
         keys: who may ask; empty for anyone.
         cors_origins: web pages that may ask from a browser; none by default.
+        downlink_seconds: what the way of an answer's end to the client is believed to take.
         drain_seconds: how long commitments may take to finish once the gateway is told to end.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
         tracing: whether requests are sent as OpenTelemetry spans, as its own variables say.
@@ -134,6 +135,7 @@ class GatewaySettings(BaseSettings):
     keys: tuple[Key, ...] = ()
     cors_origins: tuple[str, ...] = ()
     drain_seconds: Seconds = 30.0
+    downlink_seconds: Annotated[float, Field(ge=0.0, le=1e7)] = 0.01
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     tracing: bool = False
 

@@ -36,6 +36,26 @@ def test_nobody_joins_who_would_make_a_member_late() -> None:
     assert scheduler.binding() is Budget.LATENCY
 
 
+def test_a_pass_that_runs_is_counted_from_its_beginning() -> None:
+    scheduler = scheduler_for()
+    scheduler.submit(arrival(0, 0.0, 1, 3, deadline=3.75), 0.0)  # 1 + 1.25 + 1.5, no slack
+    assert numbers(scheduler.join(0.0, 0)) == [0]
+    scheduler.submit(arrival(1, 1.5, deadline=100.0), 1.5)
+    # counted from 2.0 the member would seem lost, and so bar nobody
+    assert scheduler.join(2.0, 1, pass_began_at=1.0) == []
+
+
+def test_who_joins_while_a_pass_runs_waits_for_its_end() -> None:
+    # from 1.0 on 1.25 s for the pass that runs, then 1.5 s for the member's next token and 1 s for
+    # the joiner's prompt; counted from 1.5 on it would be 4.0
+    for deadline, joins in ((4.75, [1]), (4.7, [])):
+        scheduler = scheduler_for()
+        scheduler.submit(arrival(0, 0.0, 1, 3, deadline=100.0), 0.0)
+        scheduler.join(0.0, 0)
+        scheduler.submit(arrival(1, 0.0, 1, 1, deadline=deadline), 1.5)
+        assert numbers(scheduler.join(1.5, 1, pass_began_at=1.0)) == joins
+
+
 def test_a_joiner_may_use_up_a_members_slack_to_the_last() -> None:
     scheduler = scheduler_for()
     scheduler.submit(arrival(0, 0.0, 1, 2, deadline=3.25), 0.0)  # 2.25 s and one to spare
