@@ -50,7 +50,7 @@ class ContinuousDispatcher(Dispatcher):
         super().__init__(engine, scheduler, names)
         self._scheduler = scheduler
         self.log = RunLog(scheduler.ledger, names)
-        self._meter = PaceMeter(scheduler.cost, self._observe)
+        self._meter = PaceMeter(scheduler.cost, self._measured)
         self._predictor = EndPredictor()
         self._step = 0
         self._decided_step = -1
@@ -82,6 +82,10 @@ class ContinuousDispatcher(Dispatcher):
             self._correct_progress()
             return self._scheduler.retry_after_seconds(self.timers.now, self._step)
         return super().retry_after_seconds()
+
+    def _measured(self, believed_seconds: float, actual_seconds: float, size: float) -> None:
+        self._count_work(believed_seconds, actual_seconds)
+        self._scheduler.observe(believed_seconds, actual_seconds, size)
 
     def _admit(self, arrival: Arrival, now: float) -> None:
         if self._scheduler.submit(arrival, now):
@@ -167,7 +171,7 @@ class ContinuousDispatcher(Dispatcher):
         batch = RunningBatch(cost, left, prompts + gained, np.full(len(together), np.inf))
         entries = float(batch.entries(prompts[gained == 0.0]).sum())
         batch = replace(batch, entry_seconds=entries)
-        alone = self._scheduler.believed_pace * batch.seconds_until(left)
+        alone = self._scheduler.pace_at(len(together)) * batch.seconds_until(left)
         # as others join meanwhile, passes may stay as long as they were of late
         return since, Guess(alone, np.maximum(alone, left * self._meter.pass_seconds))
 

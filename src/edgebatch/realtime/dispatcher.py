@@ -86,7 +86,6 @@ class Dispatcher(ABC):
     ) -> None:
         self.timers = WallTimers(self._stop_because)
         self.engine, self._precisions = engine, tuple(precisions)
-        self._tell_scheduler = scheduler.observe
         self._queue, self._ledger = scheduler.queue, scheduler.ledger
         self._hosting = scheduler.hosting
         self._ledger.listen(self._tell_end)
@@ -316,11 +315,9 @@ class Dispatcher(ABC):
         self._expire(self.timers.now)
         self._set_expiry_alarm()
 
-    def _observe(self, believed_seconds: float, actual_seconds: float) -> None:
-        """Take note of how long work took, and tell the scheduler."""
+    def _count_work(self, believed_seconds: float, actual_seconds: float) -> None:
         self._believed_seconds += believed_seconds
         self._actual_seconds += actual_seconds
-        self._tell_scheduler(believed_seconds, actual_seconds)
 
     def _tell_end(self, record: RequestRecord) -> None:
         job = self._jobs.pop(record.number)

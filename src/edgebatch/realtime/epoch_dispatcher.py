@@ -51,6 +51,10 @@ class EpochDispatcher(Dispatcher, EpochLoop):
         """True seconds per second of the cost model, as it was seen."""
         return self._scheduler.pace.pace
 
+    def _observe(self, believed_seconds: float, actual_seconds: float) -> None:
+        self._count_work(believed_seconds, actual_seconds)
+        super()._observe(believed_seconds, actual_seconds)
+
     def _admit(self, arrival: Arrival, now: float) -> None:
         if self._scheduler.submit(arrival, now) is not None:
             self._ask()

@@ -22,14 +22,14 @@ class PaceMeter:
 
     Args:
         cost: what is believed.
-        observe: told of each stretch, believed and actual seconds.
+        observe: told of each stretch: believed and actual seconds, and how many ran on the average.
 
     Attributes:
         pass_seconds: how long passes took of late, with all prefills between them; 0 before the
             first.
     """
 
-    def __init__(self, cost: BatchCost, observe: Callable[[float, float], None]) -> None:
+    def __init__(self, cost: BatchCost, observe: Callable[[float, float, float], None]) -> None:
         self._cost, self._observe = cost, observe
         self._per_step, self._per_token = cost.step_coefficients()
         self.pass_seconds = 0.0
@@ -70,7 +70,8 @@ class PaceMeter:
         passes = max(self._gained.values(), default=0)
         if passes:
             seconds = at - self._began_at
-            self._observe(passes * self._cost.step_seconds + self._members_seconds, seconds)
+            believed = passes * self._cost.step_seconds + self._members_seconds
+            self._observe(believed, seconds, sum(self._gained.values()) / passes)
             kept = math.exp(-seconds / _MEMORY_SECONDS)
             self._seconds = kept * self._seconds + seconds
             self._passes = kept * self._passes + passes

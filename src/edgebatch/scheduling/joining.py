@@ -101,13 +101,25 @@ class JoiningScheduler(ABC):
     def binding(self) -> Budget | None:
         """Return what keeps the next candidate from joining; None if nobody is kept waiting."""
 
-    def observe(self, believed_seconds: float, actual_seconds: float) -> None:  # noqa: B027
-        """Take note of how long steps took that were believed to take so long."""
+    def observe(  # noqa: B027
+        self, believed_seconds: float, actual_seconds: float, size: float
+    ) -> None:
+        """Take note of how long steps took that were believed to take so long.
+
+        Args:
+            believed_seconds: by the cost model.
+            actual_seconds: on the engine.
+            size: how many requests took part, on the average.
+        """
 
     @property
     def believed_pace(self) -> float:
         """True seconds per second of the cost model, as far as is known."""
         return 1.0
+
+    def pace_at(self, size: int) -> float:  # noqa: ARG002
+        """Return true seconds per second of the cost model while so many run."""
+        return self.believed_pace
 
     def progressed(self, number: int, num_tokens: int, step: int) -> None:  # noqa: B027
         """Take note of how many tokens a member has produced by the end of so many steps.

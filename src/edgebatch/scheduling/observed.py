@@ -10,6 +10,12 @@ import numpy as np
 
 _MEMORY_SECONDS = 20.0
 _MEMORY_ARRIVALS = 128
+_SIZES = 16
+"""Powers of two, the first being 1."""
+_SIZE_MEMORY_SECONDS = 60.0
+"""Longer than of the overall pace, as a size may not come for a while."""
+_PRIOR_SECONDS = 1.0
+"""Work at a size outweighs what is known of all when there has been more of it than this."""
 _TRUSTED_SECONDS = 20.0
 """How long a pace that keeps everyone out is believed; twice as long after each trial in vain, as
 the node may really be too slow,"""
@@ -45,6 +51,64 @@ class ObservedPace:
         self._deviation = self._deviation * kept + deviation
         self._weight = self._weight * kept + 1.0
         self.scatter = self._deviation / self._weight
+
+
+@dataclass(slots=True)
+class PaceBySize:
+    """True over believed time, by how many requests run.
+
+    The time of an engine's pass need not grow with the batch as the cost model's sum over members
+    does: kernels change with the number of rows, and what one request leaves idle another may
+    use. What was observed near a size counts there; where little was, the overall pace does.
+
+    Attributes:
+        overall: the pace of all work, whatever the size.
+        scatter: mean absolute deviation of single observations from :meth:`at`, relative.
+    """
+
+    overall: ObservedPace = field(default_factory=ObservedPace)
+    scatter: float = 0.0
+    _believed: list[float] = field(default_factory=lambda: [0.0] * _SIZES)
+    _actual: list[float] = field(default_factory=lambda: [0.0] * _SIZES)
+    _deviation: float = 0.0
+    _weight: float = 0.0
+
+    @property
+    def pace(self) -> float:
+        """True seconds per believed second of all work."""
+        return self.overall.pace
+
+    def at(self, size: float) -> float:
+        """Return true seconds per believed second while so many run."""
+        believed, actual = _PRIOR_SECONDS, _PRIOR_SECONDS * self.overall.pace
+        for place, share in _places(size):
+            believed += share * self._believed[place]
+            actual += share * self._actual[place]
+        return actual / believed
+
+    def observe(self, believed_seconds: float, actual_seconds: float, size: float) -> None:
+        """Take note of a stretch of work, in which so many ran on the average."""
+        if believed_seconds <= 0.0:
+            return
+        self.overall.observe(believed_seconds, actual_seconds)
+        kept = math.exp(-believed_seconds / _SIZE_MEMORY_SECONDS)
+        self._believed = [kept * each for each in self._believed]
+        self._actual = [kept * each for each in self._actual]
+        for place, share in _places(size):
+            self._believed[place] += share * believed_seconds
+            self._actual[place] += share * actual_seconds
+        kept = math.exp(-believed_seconds / _MEMORY_SECONDS)
+        deviation = abs(actual_seconds / believed_seconds / self.at(size) - 1.0)
+        self._deviation = self._deviation * kept + deviation
+        self._weight = self._weight * kept + 1.0
+        self.scatter = self._deviation / self._weight
+
+
+def _places(size: float) -> tuple[tuple[int, float], tuple[int, float]]:
+    """Return the two powers of two next to a size, and how near each is."""
+    place = min(math.log2(max(size, 1.0)), _SIZES - 1.0)
+    below = min(int(place), _SIZES - 2)
+    return (below, below + 1.0 - place), (below + 1, place - below)
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from edgebatch.problem.checks import FloatArray
 from edgebatch.scheduling.candidates import Candidates
 from edgebatch.scheduling.epoch import Hosting
 from edgebatch.scheduling.joining import JoiningScheduler
-from edgebatch.scheduling.observed import ObservedDemand, ObservedPace, PaceTrials
+from edgebatch.scheduling.observed import ObservedDemand, PaceBySize, PaceTrials
 from edgebatch.scheduling.rolling_rules import RollingRules
 from edgebatch.scheduling.running_batch import RunningBatch
 from edgebatch.scheduling.tenants import BoolArray, TenantShares
@@ -65,7 +65,7 @@ class RollingScheduler(JoiningScheduler):
             expire=True,
         )
         self.rules = rules
-        self.pace = ObservedPace()
+        self.pace = PaceBySize()
         self.demand = ObservedDemand()
         self._trials = PaceTrials()
         self._shares = TenantShares(rules.shares) if rules.shares else None
@@ -86,16 +86,23 @@ class RollingScheduler(JoiningScheduler):
         self.demand.observe(arrival.arrival_seconds, work, arrival.value)
         if self.queue.submit(arrival, now) is None or self.num_running >= self._cap:
             return False
-        return self.pace.pace * self.cost.prefill_seconds(prompt) <= self._least_slack
+        pace = self.pace.at(self.num_running + 1)
+        return pace * self.cost.prefill_seconds(prompt) <= self._least_slack
 
     def expire(self, now: float) -> bool:
         """Expire who is too late; nobody waits behind anybody, so that lets nobody in."""
         self.queue.expire(now)
         return False
 
-    def observe(self, believed_seconds: float, actual_seconds: float) -> None:
+    def observe(self, believed_seconds: float, actual_seconds: float, size: float) -> None:
         """Learn how fast the node is and how much that scatters."""
-        self.pace.observe(believed_seconds, actual_seconds)
+        self.pace.observe(believed_seconds, actual_seconds, size)
+        alone = self.pace.at(1)
+        self.queue.alone_pace = alone if alone < 1.0 - _ROUNDING else 1.0
+
+    def pace_at(self, size: int) -> float:
+        """Return true seconds per second of the cost model while so many run, as it was seen."""
+        return self.pace.at(size)
 
     @property
     def believed_pace(self) -> float:
@@ -119,9 +126,10 @@ class RollingScheduler(JoiningScheduler):
             self._trials.note_served(now)
         elif self.num_running:
             self._trials.note_busy(now)
-        elif len(self.queue) and self._trials.is_due(now, self.pace.pace):
+        elif len(self.queue) and self._trials.is_due(now, self.pace.at(1)):
             self._trials.note_trial(now)
-            self.pace = ObservedPace()
+            self.pace = PaceBySize()
+            self.queue.alone_pace = 1.0
             joining = self._let_in(now, step, pass_began_at)
         return joining
 
@@ -169,7 +177,7 @@ class RollingScheduler(JoiningScheduler):
         if len(batch) == 0:
             return 0.0
         tightest = batch.remaining[np.argmin(self._slack(batch))]
-        return self.pace.pace * float(batch.seconds_until(np.array([tightest]))[0])
+        return self.pace.at(len(batch)) * float(batch.seconds_until(np.array([tightest]))[0])
 
     def _release(self, waiting: Waiting) -> None:
         del self._members[waiting.arrival.number]
@@ -197,12 +205,15 @@ class RollingScheduler(JoiningScheduler):
     def _slack(self, batch: RunningBatch) -> FloatArray:
         """Return by how much each member may still be delayed, the safety margin kept.
 
-        Who is late for certain bars nobody: no admission can break that commitment any more.
+        Slack is what is left at the pace of one more member. Who is late for certain bars nobody:
+        no admission can break that commitment any more.
         """
-        ends = self.pace.pace * batch.seconds_until(batch.remaining)
+        believed = batch.seconds_until(batch.remaining)
+        now_ends = self.pace.at(len(batch)) * believed
+        ends = self.pace.at(len(batch) + 1) * believed
         margin = self.rules.safety * self.pace.scatter
         tolerance = RELATIVE_TOLERANCE * np.abs(batch.allowed_seconds)
-        lost = ends * (1.0 - margin - _ROUNDING) > batch.allowed_seconds
+        lost = now_ends * (1.0 - margin - _ROUNDING) > batch.allowed_seconds
         slack = batch.allowed_seconds + tolerance - ends * (1.0 + margin)
         return np.where(lost, math.inf, slack)
 
@@ -215,7 +226,7 @@ class RollingScheduler(JoiningScheduler):
         pass_runs: bool,
     ) -> int | None:
         """Return who joins next; None if nobody can. Who cannot now cannot after others joined."""
-        pace = self.pace.pace * (1.0 + self.rules.safety * self.pace.scatter)
+        pace = self.pace.at(len(batch) + 1) * (1.0 + self.rules.safety * self.pace.scatter)
         open_indices = np.flatnonzero(candidates.open)
         if len(open_indices) == 0 or self.num_running >= self._cap:
             return None

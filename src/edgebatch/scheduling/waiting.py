@@ -38,6 +38,9 @@ class WaitingQueue:
         expire: whether deadlines are looked at. Without, only what can never be served whatever
             its deadline is rejected and nothing expires, as in today's engines.
 
+    Attributes:
+        alone_pace: by how much quicker than believed a request alone was seen to be; at most 1.
+
     Raises:
         InputError: the limit is below 1.
     """
@@ -55,6 +58,7 @@ class WaitingQueue:
         self._fastest, self._ledger = fastest, ledger
         self._limit = math.inf if queue_limit is None else queue_limit
         self._expire = expire
+        self.alone_pace = 1.0
         self._waiting: dict[int, Waiting] = {}
         self._by_latest_decision: list[tuple[float, int]] = []
 
@@ -89,6 +93,7 @@ class WaitingQueue:
         deadline_at = arrival.arrival_seconds + arrival.deadline_seconds
         latest = math.inf
         if reason is Reason.NONE and self._expire:
+            seconds *= self.alone_pace
             latest = deadline_at - seconds + arrival.deadline_seconds * RELATIVE_TOLERANCE
             if arrival.ttft_seconds < math.inf:
                 latest = min(latest, self._latest_for_first_token(arrival))

@@ -140,7 +140,7 @@ class ContinuousSimulation:
             believed += self._cost.prefill_seconds(float(waiting.arrival.prompt_tokens))
         self._log.num_decisions += 1
         self._pass_time(joined_at + believed * self._factors.next())
-        self._scheduler.observe(believed, self._now - joined_at)
+        self._scheduler.observe(believed, self._now - joined_at, decoding + len(joining))
         self._context_tokens += decoding
         self._step += 1
         join = len(self._log.batches)
@@ -171,7 +171,7 @@ class ContinuousSimulation:
                 break
         believed, began_at = self._stretch_seconds(steps), self._now
         self._pass_time(end)
-        self._scheduler.observe(believed, self._now - began_at)
+        self._scheduler.observe(believed, self._now - began_at, len(self._running))
         self._context_tokens += steps * len(self._running)
         self._step += steps
 

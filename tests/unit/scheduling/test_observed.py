@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from edgebatch.scheduling.observed import ObservedDemand, ObservedPace
+from edgebatch.scheduling.observed import ObservedDemand, ObservedPace, PaceBySize
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.2])
@@ -51,6 +51,28 @@ def test_a_change_of_pace_is_approached_from_one_side_without_overshooting() -> 
     # what was before counts e^(−20/20) after 20 s, and next to nothing after 300 s
     assert paces[19] == pytest.approx(1.5 - 0.5 * math.exp(-1.0), abs=0.01)
     assert paces[-1] == pytest.approx(1.5, abs=1e-5)
+
+
+def test_each_size_has_a_pace_of_its_own_once_enough_was_seen() -> None:
+    pace = PaceBySize()
+    for _ in range(100):  # alone twice as fast as believed, by eights half as slow again
+        pace.observe(0.25, 0.125, 1.0)
+        pace.observe(0.25, 0.375, 8.0)
+    assert pace.pace == pytest.approx(1.0, abs=0.02)
+    assert pace.at(1) == pytest.approx(0.5, abs=0.03)
+    assert pace.at(8) == pytest.approx(1.5, abs=0.03)
+    # nothing was seen by fours, so there all counts; by sixes what was seen by eights does
+    assert pace.at(4) == pytest.approx(pace.pace)
+    assert pace.pace < pace.at(6) < pace.at(8) + 1e-9
+    assert pace.scatter < 0.1
+
+
+def test_a_pace_that_is_the_same_at_every_size_is_that_at_every_size() -> None:
+    pace = PaceBySize()
+    for size in (1.0, 1.5, 3.0, 70.0, 1e9):
+        pace.observe(0.3, 0.36, size)
+    assert [pace.at(size) for size in (0, 1, 5, 33, 10**9)] == pytest.approx([1.2] * 5)
+    assert pace.scatter == pytest.approx(0.0, abs=1e-12)
 
 
 def test_nothing_is_learnt_from_no_time() -> None:

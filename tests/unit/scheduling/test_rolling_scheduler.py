@@ -188,7 +188,7 @@ def test_a_retry_makes_sense_when_the_member_without_slack_has_ended() -> None:
 
 def test_a_retry_takes_as_long_as_the_node_was_seen_to_take() -> None:
     scheduler = scheduler_for()
-    scheduler.observe(1.0, 2.0)
+    scheduler.observe(1.0, 2.0, 1)
     scheduler.submit(arrival(0, 0.0, 1, 2), 0.0)
     scheduler.join(0.0, 0)
     assert scheduler.retry_after_seconds(0.0, 0) == 4.5  # twice 2.25 s
@@ -197,14 +197,14 @@ def test_a_retry_takes_as_long_as_the_node_was_seen_to_take() -> None:
 def test_on_a_node_seen_to_be_slow_less_is_promised() -> None:
     for pace, joins in ((1.0, [0]), (1.2, []), (0.9, [0])):
         scheduler = scheduler_for()
-        scheduler.observe(10.0, pace * 10.0)
+        scheduler.observe(10.0, pace * 10.0, 1)
         scheduler.submit(arrival(0, 0.0, 1, 2, deadline=2.5), 0.0)  # 2.25 s as believed
         assert numbers(scheduler.join(0.0, 0)) == joins
 
 
 def test_one_long_pause_does_not_keep_everyone_out_for_ever() -> None:
     scheduler = scheduler_for()
-    scheduler.observe(1.0, 1000.0)  # at that pace nobody who may take 10 s can be served
+    scheduler.observe(1.0, 1000.0, 1)  # at that pace nobody who may take 10 s can be served
     joined = {}
     for number in range(8):
         at = 10.0 * number
@@ -212,7 +212,7 @@ def test_one_long_pause_does_not_keep_everyone_out_for_ever() -> None:
         for waiting in scheduler.join(at, number):
             joined[at] = waiting
             finish(scheduler, waiting)
-            scheduler.observe(1.0, 1000.0 if at < 30.0 else 1.0)
+            scheduler.observe(1.0, 1000.0 if at < 30.0 else 1.0, 1)
     # tried after 20 s, then after 40; what is learnt at 60 lets in everyone after
     assert list(joined) == [20.0, 60.0, 70.0]
 
@@ -221,7 +221,7 @@ def test_scatter_is_kept_as_a_margin() -> None:
     for safety, joins in ((0.0, [0]), (1.0, [])):
         scheduler = scheduler_for(RollingRules(safety=safety))
         for actual in (0.5, 1.5) * 50:
-            scheduler.observe(1.0, actual)
+            scheduler.observe(1.0, actual, 1)
         scheduler.submit(arrival(0, 0.0, 1, 2, deadline=2.5), 0.0)
         assert numbers(scheduler.join(0.0, 0)) == joins
 
@@ -300,3 +300,15 @@ def test_a_tenant_without_a_share_is_refused() -> None:
         scheduler.submit(of_tenant(2, 0, 0.0), 0.0)
     with pytest.raises(InputError, match=r"shares\[1\]"):
         scheduler_for(RollingRules(shares=(1.0, 0.0)))
+
+
+def test_a_node_quicker_with_few_than_believed_lets_in_what_would_seem_too_long() -> None:
+    # believed to take 1 + 1.25 s, and to end at 2.25; alone the node takes half of that
+    scheduler = scheduler_for()
+    for _ in range(50):
+        scheduler.observe(1.0, 0.5, 1)
+        scheduler.observe(1.0, 1.5, 8)
+    scheduler.submit(arrival(0, 0.0, 1, 2, deadline=2.0), 0.0)
+    assert numbers(scheduler.join(0.0, 0)) == [0]
+    # with seven others it would end at 1.5 times what is believed
+    assert scheduler.pace_at(1) < 0.55 < 1.45 < scheduler.pace_at(8)

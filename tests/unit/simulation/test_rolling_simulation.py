@@ -109,8 +109,8 @@ class WatchedRolling(RollingScheduler):
         super().__init__(scenario.hosting, RollingRules())
         self.paces: list[float] = []
 
-    def observe(self, believed_seconds: float, actual_seconds: float) -> None:
-        super().observe(believed_seconds, actual_seconds)
+    def observe(self, believed_seconds: float, actual_seconds: float, size: float) -> None:
+        super().observe(believed_seconds, actual_seconds, size)
         self.paces.append(self.pace.pace)
 
 
