@@ -59,8 +59,8 @@ def test_each_way_in_which_an_answer_can_end_is_told_apart(tmp_path: Path) -> No
     assert told[0].tokens == 5
     assert told[2].retry_after_seconds == 7.0
     assert all(each.first_seconds >= each.sent_seconds for each in told)
-    # three times its deadline of 0.1 s
-    assert told[7].took_seconds >= 0.3
+    # three times its deadline of 0.1 s, less what passed until the clock was read
+    assert told[7].took_seconds > 0.25
 
 
 def test_requests_are_sent_when_they_are_due_whatever_became_of_others(tmp_path: Path) -> None:
