@@ -68,7 +68,8 @@ def test_requests_are_sent_when_they_are_due_whatever_became_of_others(tmp_path:
     with MisbehavingServer().serving() as url:
         told = told_of(tmp_path, plan, f"{url}/completions")
     assert [each.due_seconds for each in told] == [0.0, 0.1, 0.2]
-    assert all(each.sent_seconds >= each.due_seconds for each in told)
+    # an event loop's timers may ring a little early
+    assert all(each.sent_seconds > each.due_seconds - 0.01 for each in told)
     # ten pieces, 50 ms apart: the others are asked before that is over
     assert max(each.sent_seconds for each in told) < told[0].last_seconds
 
