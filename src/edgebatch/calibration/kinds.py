@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -63,18 +64,31 @@ async def calibrate_engine(
     """
     format_name = lookup(_FORMATS, spec.name, "--engine")
 
-    def make(names: tuple[str, ...]) -> Engine:
-        return make_engine(replace(spec, precisions=names))
-
+    make = functools.partial(_engine, spec)
     if spec.name == "openai":
         return await _calibrate_servers(spec, precisions, text, wish, word, on_progress)
     local = open_model(spec.model, format_name)
     if spec.name == "transformers":
-        local = _with_precisions(local, precisions)
+        return await _calibrate_padded(
+            spec, _with_precisions(local, precisions), precisions, text, wish, on_progress
+        )
     chosen = _chosen(local.variants, precisions)
     make(chosen)  # settings are checked before minutes of work
-    if spec.name != "transformers":
-        return await calibrate(local, chosen, make, text, wish, on_progress=on_progress)
+    return await calibrate(local, chosen, make, text, wish, on_progress=on_progress)
+
+
+async def _calibrate_padded(
+    spec: EngineSpec,
+    local: LocalModel,
+    precisions: Sequence[str],
+    text: str,
+    wish: Wish,
+    on_progress: OnProgress,
+) -> Calibration:
+    """Measure transformers, which quantises when it loads: what weights take is asked of it."""
+    make = functools.partial(_engine, spec)
+    chosen = _chosen(local.variants, precisions)
+    make(chosen)  # settings are checked before minutes of work
     weights = await _loaded_bytes(make(chosen))
     dtype = str(spec.settings.get("dtype", "bf16"))
     subject = Subject(
@@ -146,3 +160,7 @@ async def _loaded_bytes(engine: Engine) -> Mapping[str, int]:
         await engine.stop()
     weights: Mapping[str, int] = ast.literal_eval(info.settings["weight_bytes"])
     return weights
+
+
+def _engine(spec: EngineSpec, precisions: tuple[str, ...]) -> Engine:
+    return make_engine(replace(spec, precisions=precisions))

@@ -142,13 +142,12 @@ class ContinuousDispatcher(Dispatcher):
         together = [*self._members.values(), *joining]
         since, guess = self._guess(together, now)
         left_seconds = self._predictor.predict(guess)
-        for place, member in enumerate(together):
-            if place >= len(together) - len(joining):
-                member.believed_end_seconds = since + float(left_seconds[place])
-                waited = since - member.joined_at_seconds
-                alone, steady = float(guess.alone[place]), float(guess.steady[place])
-                number = member.waiting.arrival.number
-                self._predictor.note(number, waited + alone, waited + steady)
+        for place, member in enumerate(joining, start=len(self._members)):
+            member.believed_end_seconds = since + float(left_seconds[place])
+            waited = since - member.joined_at_seconds
+            alone, steady = float(guess.alone[place]), float(guess.steady[place])
+            number = member.waiting.arrival.number
+            self._predictor.note(number, waited + alone, waited + steady)
 
     def _ends_of(self, together: list[Member], now: float) -> list[float]:
         if not together:

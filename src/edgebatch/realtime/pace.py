@@ -31,7 +31,6 @@ class PaceMeter:
 
     def __init__(self, cost: BatchCost, observe: Callable[[float, float, float], None]) -> None:
         self._cost, self._observe = cost, observe
-        self._per_step, self._per_token = cost.step_coefficients()
         self.pass_seconds = 0.0
         self._seconds, self._passes = 0.0, 0.0
         self._began_at: float | None = None

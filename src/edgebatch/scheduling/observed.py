@@ -25,19 +25,15 @@ _LONGEST_TRUSTED_SECONDS = 600.0
 
 @dataclass(slots=True)
 class ObservedPace:
-    """True over believed time, and how much that scatters, both forgetting exponentially.
+    """True over believed time, forgetting exponentially.
 
     Attributes:
         pace: true seconds per believed second; 1 until something is observed.
-        scatter: mean absolute deviation of single observations from it, relative.
     """
 
     pace: float = 1.0
-    scatter: float = 0.0
     _believed: float = 0.0
     _actual: float = 0.0
-    _deviation: float = 0.0
-    _weight: float = 0.0
 
     def observe(self, believed_seconds: float, actual_seconds: float) -> None:
         """Take note of a stretch of work: what it was believed to take, and what it took."""
@@ -47,10 +43,6 @@ class ObservedPace:
         self._believed = self._believed * kept + believed_seconds
         self._actual = self._actual * kept + actual_seconds
         self.pace = self._actual / self._believed
-        deviation = abs(actual_seconds / believed_seconds / self.pace - 1.0)
-        self._deviation = self._deviation * kept + deviation
-        self._weight = self._weight * kept + 1.0
-        self.scatter = self._deviation / self._weight
 
 
 @dataclass(slots=True)

@@ -84,7 +84,11 @@ class RollingScheduler(JoiningScheduler):
         prompt, output = float(arrival.prompt_tokens), float(arrival.output_tokens)
         work = self.cost.member_seconds(prompt, output)
         self.demand.observe(arrival.arrival_seconds, work, arrival.value)
-        if self.queue.submit(arrival, now) is None or self.num_running >= self._cap:
+        alone_pace = self.pace.at(1)
+        if alone_pace > 1.0 - _ROUNDING:
+            alone_pace = 1.0  # a slow node may recover while the request waits
+        waiting = self.queue.submit(arrival, now, alone_pace=alone_pace)
+        if waiting is None or self.num_running >= self._cap:
             return False
         pace = self.pace.at(self.num_running + 1)
         return pace * self.cost.prefill_seconds(prompt) <= self._least_slack
@@ -97,8 +101,6 @@ class RollingScheduler(JoiningScheduler):
     def observe(self, believed_seconds: float, actual_seconds: float, size: float) -> None:
         """Learn how fast the node is and how much that scatters."""
         self.pace.observe(believed_seconds, actual_seconds, size)
-        alone = self.pace.at(1)
-        self.queue.alone_pace = alone if alone < 1.0 - _ROUNDING else 1.0
 
     def pace_at(self, size: int) -> float:
         """Return true seconds per second of the cost model while so many run, as it was seen."""
@@ -129,7 +131,6 @@ class RollingScheduler(JoiningScheduler):
         elif len(self.queue) and self._trials.is_due(now, self.pace.at(1)):
             self._trials.note_trial(now)
             self.pace = PaceBySize()
-            self.queue.alone_pace = 1.0
             joining = self._let_in(now, step, pass_began_at)
         return joining
 

@@ -38,9 +38,6 @@ class WaitingQueue:
         expire: whether deadlines are looked at. Without, only what can never be served whatever
             its deadline is rejected and nothing expires, as in today's engines.
 
-    Attributes:
-        alone_pace: by how much quicker than believed a request alone was seen to be; at most 1.
-
     Raises:
         InputError: the limit is below 1.
     """
@@ -58,7 +55,6 @@ class WaitingQueue:
         self._fastest, self._ledger = fastest, ledger
         self._limit = math.inf if queue_limit is None else queue_limit
         self._expire = expire
-        self.alone_pace = 1.0
         self._waiting: dict[int, Waiting] = {}
         self._by_latest_decision: list[tuple[float, int]] = []
 
@@ -76,7 +72,11 @@ class WaitingQueue:
         return next(iter(self._waiting.values()))
 
     def submit(
-        self, arrival: Arrival, now: float, hopeless: Reason = Reason.NONE
+        self,
+        arrival: Arrival,
+        now: float,
+        hopeless: Reason = Reason.NONE,
+        alone_pace: float = 1.0,
     ) -> Waiting | None:
         """Take a request in; None if it is rejected at once, which is then on record.
 
@@ -84,6 +84,7 @@ class WaitingQueue:
             arrival: the request.
             now: the time.
             hopeless: why it is to be rejected, if the caller knows a reason.
+            alone_pace: true over believed seconds of a request alone, so far as is known.
         """
         self._ledger.open()
         seconds, reason = self._fastest.look_up(
@@ -93,10 +94,11 @@ class WaitingQueue:
         deadline_at = arrival.arrival_seconds + arrival.deadline_seconds
         latest = math.inf
         if reason is Reason.NONE and self._expire:
-            seconds *= self.alone_pace
-            latest = deadline_at - seconds + arrival.deadline_seconds * RELATIVE_TOLERANCE
+            latest = (
+                deadline_at - alone_pace * seconds + arrival.deadline_seconds * RELATIVE_TOLERANCE
+            )
             if arrival.ttft_seconds < math.inf:
-                latest = min(latest, self._latest_for_first_token(arrival))
+                latest = min(latest, self._latest_for_first_token(arrival, alone_pace))
             if latest < now:
                 reason = Reason.DEADLINE
         if reason is Reason.NONE and len(self._waiting) >= self._limit:
@@ -110,10 +112,10 @@ class WaitingQueue:
             heapq.heappush(self._by_latest_decision, (latest, arrival.number))
         return waiting
 
-    def _latest_for_first_token(self, arrival: Arrival) -> float:
+    def _latest_for_first_token(self, arrival: Arrival, alone_pace: float) -> float:
         seconds = self._fastest.first_token_seconds(arrival.prompt_tokens, arrival.min_quality)
         tolerance = arrival.ttft_seconds * RELATIVE_TOLERANCE
-        return arrival.arrival_seconds + arrival.ttft_seconds - seconds + tolerance
+        return arrival.arrival_seconds + arrival.ttft_seconds - alone_pace * seconds + tolerance
 
     def put_back(self, waiting: Waiting) -> None:
         """Let a request wait again that was taken out and could not be served."""

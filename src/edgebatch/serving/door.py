@@ -10,7 +10,8 @@ from edgebatch.serving.guard import App, Receive, Scope, Send
 from edgebatch.serving.keys import KeyRing
 from edgebatch.serving.refusals import Refusal
 
-_PATHS = ("/v1/chat/completions", "/v1/completions")
+ASKING = ("/v1/chat/completions", "/v1/completions")
+"""Paths at which answers are asked for."""
 
 
 class Door:
@@ -31,7 +32,7 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request in, or refuse it."""
         refusal = None
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in _PATHS:
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in ASKING:
             refusal = self._refusal(Headers(scope=scope))
         if refusal is None:
             await self._app(scope, receive, send)

@@ -19,6 +19,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from edgebatch import __version__
 from edgebatch.errors import InputError
 from edgebatch.scheduling import RequestRecord
+from edgebatch.serving.door import ASKING
 from edgebatch.serving.gateway import Gateway
 from edgebatch.serving.guard import QUIET, App, Receive, Scope, Send
 from edgebatch.serving.refusals import REASON_HEADER
@@ -35,7 +36,6 @@ from edgebatch.serving.tracing_log import LIBRARY, Words, log
 _LONGEST_CLOSE_SECONDS = 3.0
 """A collector that answers takes the last spans in less; one that does not is not waited for."""
 _MOST_PATH_CHARACTERS = 1024
-_ASKING = ("/v1/chat/completions", "/v1/completions")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 
 
@@ -180,7 +180,7 @@ def _route(scope: Scope) -> str:
     if "route" in scope:
         return str(getattr(scope["route"], "path", ""))
     # who is turned away early is not routed
-    return scope["path"] if scope["path"] in _ASKING else ""
+    return scope["path"] if scope["path"] in ASKING else ""
 
 
 def _method(scope: Scope) -> str:

@@ -16,7 +16,6 @@ def test_a_constant_pace_is_known_after_the_first_observation(factor: float) -> 
     for believed in (0.5, 3.0, 0.01):
         pace.observe(believed, factor * believed)
         assert pace.pace == pytest.approx(factor)
-        assert pace.scatter == pytest.approx(0.0, abs=1e-12)
 
 
 def test_long_stretches_weigh_more() -> None:
@@ -28,10 +27,10 @@ def test_long_stretches_weigh_more() -> None:
 
 
 def test_noise_of_mean_one_leaves_the_pace_and_shows_as_scatter() -> None:
-    pace, generator = ObservedPace(), np.random.default_rng(1)
+    pace, generator = PaceBySize(), np.random.default_rng(1)
     noise = 0.2
     for factor in generator.lognormal(-(noise**2) / 2.0, noise, 2000):
-        pace.observe(0.1, 0.1 * factor)
+        pace.observe(0.1, 0.1 * factor, 4)
     # 200 stretches lie within the memory of 20 s: standard error 0.2/√200 ≈ 0.014
     assert pace.pace == pytest.approx(1.0, abs=0.04)
     # mean absolute deviation of a normal: √(2/π)·0.2 = 0.16
@@ -76,9 +75,9 @@ def test_a_pace_that_is_the_same_at_every_size_is_that_at_every_size() -> None:
 
 
 def test_nothing_is_learnt_from_no_time() -> None:
-    pace = ObservedPace()
-    pace.observe(0.0, 1.0)
-    assert (pace.pace, pace.scatter) == (1.0, 0.0)
+    pace = PaceBySize()
+    pace.observe(0.0, 1.0, 1)
+    assert (pace.pace, pace.at(1), pace.scatter) == (1.0, 1.0, 0.0)
 
 
 def demand_of(*arrivals: tuple[float, float, float]) -> ObservedDemand:
