@@ -9,7 +9,7 @@ from edgebatch.cost import BatchCost, Budget, hosted_bytes
 from edgebatch.registry import lookup
 from edgebatch.scheduling.epoch import Hosting
 from edgebatch.scheduling.fastest import FastestAnswer
-from edgebatch.scheduling.outcomes import Ledger, Outcome, Reason
+from edgebatch.scheduling.outcomes import Ledger, Outcome, Reason, RequestRecord
 from edgebatch.scheduling.waiting import Waiting, WaitingQueue, not_served, served
 from edgebatch.units import RELATIVE_TOLERANCE
 from edgebatch.workload import Arrival
@@ -145,20 +145,20 @@ class JoiningScheduler(ABC):
         first_token_at: float,
         last_token_at: float,
         join: int,
-    ) -> None:
+    ) -> RequestRecord:
         """Record that a member has produced its last token, and free its place."""
         self._release(waiting)
-        self.ledger.close(
-            served(
-                waiting,
-                decided_at=joined_at,
-                first_token_at=first_token_at,
-                last_token_at=last_token_at,
-                finished_at=last_token_at + self.hosting.node.downlink_seconds,
-                batch=join,
-                precision=self.precision,
-            )
+        record = served(
+            waiting,
+            decided_at=joined_at,
+            first_token_at=first_token_at,
+            last_token_at=last_token_at,
+            finished_at=last_token_at + self.hosting.node.downlink_seconds,
+            batch=join,
+            precision=self.precision,
         )
+        self.ledger.close(record)
+        return record
 
     def _release(self, waiting: Waiting) -> None:
         """Free a member's place."""

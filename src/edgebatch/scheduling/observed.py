@@ -21,6 +21,10 @@ _TRUSTED_SECONDS = 20.0
 the node may really be too slow,"""
 _LONGEST_TRUSTED_SECONDS = 600.0
 """and so long at most."""
+_LATE_SHARE = 0.005
+"""Aimed at among those who were let in."""
+_MARGIN_STEP = 0.05
+_MOST_MARGIN = 0.5
 
 
 @dataclass(slots=True)
@@ -130,6 +134,30 @@ class PaceTrials:
     def is_due(self, now: float, pace: float) -> bool:
         """Return whether an idle node that is believed to be slow has been so for too long."""
         return pace > 1.0 and now - self._served_at_seconds >= self._trusted_seconds
+
+
+@dataclass(slots=True)
+class PromiseMargin:
+    """A margin on believed times that late answers raise and answers in time lower.
+
+    Both steps balance when the share of late answers is the one aimed at, whatever makes them late
+    (adaptive conformal inference: Gibbs and Candès, 2021). Many may be late of one cause: who had
+    joined before the last rise does not raise the margin again.
+
+    Attributes:
+        margin: relative, 0 or more.
+    """
+
+    margin: float = 0.0
+    _raised_at_seconds: float = -math.inf
+
+    def note(self, joined_at: float, ended_at: float, *, in_time: bool) -> None:
+        """Take note of an answer, by when its request joined and when it ended."""
+        if in_time:
+            self.margin = max(0.0, self.margin - _MARGIN_STEP * _LATE_SHARE / (1.0 - _LATE_SHARE))
+        elif joined_at >= self._raised_at_seconds:
+            self.margin = min(_MOST_MARGIN, self.margin + _MARGIN_STEP)
+            self._raised_at_seconds = ended_at
 
 
 @dataclass(slots=True)

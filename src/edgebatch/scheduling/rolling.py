@@ -24,7 +24,8 @@ from edgebatch.problem.checks import FloatArray
 from edgebatch.scheduling.candidates import Candidates
 from edgebatch.scheduling.epoch import Hosting
 from edgebatch.scheduling.joining import JoiningScheduler
-from edgebatch.scheduling.observed import ObservedDemand, PaceBySize, PaceTrials
+from edgebatch.scheduling.observed import ObservedDemand, PaceBySize, PaceTrials, PromiseMargin
+from edgebatch.scheduling.outcomes import Outcome, RequestRecord
 from edgebatch.scheduling.rolling_rules import RollingRules
 from edgebatch.scheduling.running_batch import RunningBatch
 from edgebatch.scheduling.tenants import BoolArray, TenantShares
@@ -48,6 +49,7 @@ class RollingScheduler(JoiningScheduler):
     Attributes:
         pace: how fast the node was seen to be.
         demand: how much is asked of it.
+        promises: how often what was promised did not come true.
 
     Raises:
         UnknownNameError: the precision is not hosted.
@@ -67,6 +69,7 @@ class RollingScheduler(JoiningScheduler):
         self.rules = rules
         self.pace = PaceBySize()
         self.demand = ObservedDemand()
+        self.promises = PromiseMargin()
         self._trials = PaceTrials()
         self._shares = TenantShares(rules.shares) if rules.shares else None
         self._members: dict[int, tuple[Waiting, int]] = {}
@@ -180,6 +183,27 @@ class RollingScheduler(JoiningScheduler):
         tightest = batch.remaining[np.argmin(self._slack(batch))]
         return self.pace.at(len(batch)) * float(batch.seconds_until(np.array([tightest]))[0])
 
+    def complete(
+        self,
+        waiting: Waiting,
+        *,
+        joined_at: float,
+        first_token_at: float,
+        last_token_at: float,
+        join: int,
+    ) -> RequestRecord:
+        """Record that a member has produced its last token, and learn from whether in time."""
+        record = super().complete(
+            waiting,
+            joined_at=joined_at,
+            first_token_at=first_token_at,
+            last_token_at=last_token_at,
+            join=join,
+        )
+        in_time = record.outcome is Outcome.IN_TIME
+        self.promises.note(joined_at, last_token_at, in_time=in_time)
+        return record
+
     def _release(self, waiting: Waiting) -> None:
         del self._members[waiting.arrival.number]
         self._joined_during.pop(waiting.arrival.number, None)
@@ -212,7 +236,7 @@ class RollingScheduler(JoiningScheduler):
         believed = batch.seconds_until(batch.remaining)
         now_ends = self.pace.at(len(batch)) * believed
         ends = self.pace.at(len(batch) + 1) * believed
-        margin = self.rules.safety * self.pace.scatter
+        margin = self._margin()
         tolerance = RELATIVE_TOLERANCE * np.abs(batch.allowed_seconds)
         lost = now_ends * (1.0 - margin - _ROUNDING) > batch.allowed_seconds
         slack = batch.allowed_seconds + tolerance - ends * (1.0 + margin)
@@ -227,7 +251,7 @@ class RollingScheduler(JoiningScheduler):
         pass_runs: bool,
     ) -> int | None:
         """Return who joins next; None if nobody can. Who cannot now cannot after others joined."""
-        pace = self.pace.at(len(batch) + 1) * (1.0 + self.rules.safety * self.pace.scatter)
+        pace = self.pace.at(len(batch) + 1) * (1.0 + self._margin())
         open_indices = np.flatnonzero(candidates.open)
         if len(open_indices) == 0 or self.num_running >= self._cap:
             return None
@@ -264,6 +288,9 @@ class RollingScheduler(JoiningScheduler):
         waiting = candidates.tenants[~candidates.joined]
         may_add = self._shares.may_add(running, waiting)
         return may_add[candidates.tenants], self._shares.within_share(running)[candidates.tenants]
+
+    def _margin(self) -> float:
+        return self.rules.safety * (self.pace.scatter + self.promises.margin)
 
     def _reserve(self) -> float:
         if self.rules.reserve is not None:

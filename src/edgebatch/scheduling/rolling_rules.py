@@ -17,7 +17,8 @@ class RollingRules:
             highest quality.
         batch_cap: most requests that run at once; None leaves it to time and memory.
         reserve: κ, slack that a joiner must bring as a multiple of its duration; None adapts it.
-        safety: margin on all believed times, as a multiple of how much they were seen to scatter.
+        safety: margin on all believed times, as a multiple of how much they were seen to scatter
+            and of what late answers have added to that.
         ageing: how much a request gains in rank while it waits: by the time that it has used up its
             deadline its value counts 1 + ageing times.
         shares: of each tenant, by number, in any unit: nobody who has more running than its share

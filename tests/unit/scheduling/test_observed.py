@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from edgebatch.scheduling.observed import ObservedDemand, ObservedPace, PaceBySize
+from edgebatch.scheduling.observed import ObservedDemand, ObservedPace, PaceBySize, PromiseMargin
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.2])
@@ -121,3 +121,39 @@ def test_what_was_long_ago_is_forgotten() -> None:
     for second in range(100, 300):
         demand.observe(float(second), 0.25, 1.0)
     assert demand.work_per_second() == pytest.approx(0.25)
+
+
+def test_a_late_answer_raises_the_margin_until_two_hundred_are_in_time() -> None:
+    promises = PromiseMargin()
+    promises.note(0.0, 1.0, in_time=False)
+    assert promises.margin == pytest.approx(0.05)
+    for number in range(199):  # 0.05 · 0.005/0.995 each
+        assert promises.margin > 0.0
+        promises.note(float(number), number + 1.0, in_time=True)
+    assert promises.margin == pytest.approx(0.0, abs=1e-12)
+
+
+def test_many_late_of_one_cause_raise_the_margin_once() -> None:
+    promises = PromiseMargin()
+    for joined_at in (0.0, 1.0, 2.0):
+        promises.note(joined_at, 5.0, in_time=False)
+    assert promises.margin == pytest.approx(0.05)
+    promises.note(5.0, 6.0, in_time=False)
+    assert promises.margin == pytest.approx(0.1)
+
+
+def test_the_margin_has_a_limit() -> None:
+    promises = PromiseMargin()
+    for number in range(100):
+        promises.note(float(number), number + 0.5, in_time=False)
+    assert promises.margin == 0.5
+
+
+def test_the_share_of_late_answers_becomes_the_one_aimed_at() -> None:
+    # with margin m one in exp(−20·m − 2) is late: 13.5 % without, 0.5 % at m = 0.165
+    promises, generator = PromiseMargin(), np.random.default_rng(1)
+    late = [False] * 20_000
+    for number in range(len(late)):
+        late[number] = bool(generator.random() < math.exp(-20.0 * promises.margin - 2.0))
+        promises.note(float(number), number + 0.5, in_time=not late[number])
+    assert np.mean(late[10_000:]) == pytest.approx(0.005, rel=0.2)

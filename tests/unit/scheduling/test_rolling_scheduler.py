@@ -226,6 +226,16 @@ def test_scatter_is_kept_as_a_margin() -> None:
         assert numbers(scheduler.join(0.0, 0)) == joins
 
 
+def test_after_a_late_answer_less_is_promised() -> None:
+    for safety, joins in ((0.0, [1]), (1.0, [])):
+        scheduler = scheduler_for(RollingRules(safety=safety))
+        scheduler.submit(arrival(0, 0.0, 1, 2, deadline=2.25), 0.0)
+        [waiting] = scheduler.join(0.0, 0)
+        scheduler.complete(waiting, joined_at=0.0, first_token_at=1.0, last_token_at=2.5, join=0)
+        scheduler.submit(arrival(1, 3.0, 1, 2, deadline=2.3), 3.0)  # 2.25 s as believed
+        assert numbers(scheduler.join(3.0, 2)) == joins
+
+
 def test_who_is_late_for_certain_bars_nobody() -> None:
     scheduler = scheduler_for()
     scheduler.submit(arrival(0, 0.0, 1, 3, deadline=3.75), 0.0)
