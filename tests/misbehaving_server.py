@@ -165,11 +165,11 @@ class MisbehavingServer:
         self._ready_seconds = math.inf
 
     @contextmanager
-    def serving(self) -> Iterator[str]:
-        """Serve from a thread; gives the base URL."""
+    def serving(self, port: int = 0) -> Iterator[str]:
+        """Serve from a thread, at a port, 0 for any; gives the base URL."""
         config = uvicorn.Config(
             self._app,
-            port=0,
+            port=port,
             log_config=None,
             lifespan="off",
             ws="none",
@@ -181,8 +181,8 @@ class MisbehavingServer:
         try:
             while not server.started:
                 time.sleep(0.005)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            yield f"http://127.0.0.1:{port}/v1"
+            taken = server.servers[0].sockets[0].getsockname()[1]
+            yield f"http://127.0.0.1:{taken}/v1"
         finally:
             server.should_exit = True
             thread.join()

@@ -70,8 +70,8 @@ def test_every_report_is_a_step_and_says_who_gained_what(loop: EngineLoop, start
     engine.submit(ask(1, "abc"))
     engine.submit(ask(2, "xy", max_tokens=2))
     reports = loop.reports_until_idle(engine)
-    # both requests may join the same step or two successive ones
-    assert len(reports) in (3, 4)
+    # three steps and two, which are the same ones if both requests join at once
+    assert 3 <= len(reports) <= 5
     gains = [gain for report in reports for gain in report.progress]
     assert [gain.text for gain in gains if gain.number == 1] == ["a", "b", "c"]
     assert [gain.finish for gain in gains if gain.number == 2] == [None, Finish.LENGTH]
@@ -188,7 +188,7 @@ def test_an_engine_that_cannot_start_says_why_and_leaves_no_process(
 def test_an_engine_that_dies_or_hangs_says_how(
     loop: EngineLoop, started: Start, text: str, message: str
 ) -> None:
-    engine = started(step_timeout_seconds=0.5)
+    engine = started(step_timeout_seconds=0.5 if text == "hang" else 60.0)
     engine.submit(ask(1, text))
     engine.submit(ask(2, "innocent"))
     with pytest.raises(EngineError, match=message):
@@ -201,20 +201,20 @@ def test_an_engine_that_dies_or_hangs_says_how(
 
 
 def test_an_idle_engine_does_not_count_as_hung(loop: EngineLoop, started: Start) -> None:
-    engine = started(step_timeout_seconds=0.1)
-    loop.run(asyncio.sleep(0.4))
+    engine = started(step_timeout_seconds=1.0)
+    loop.run(asyncio.sleep(1.3))
     assert loop.answers(engine, [ask(1, "abc")])[1].text == "abc"
 
 
 def test_a_loop_that_was_blocked_does_not_take_the_engine_for_hung(
     loop: EngineLoop, started: Start
 ) -> None:
-    engine = started(step_timeout_seconds=0.3)
+    engine = started(step_timeout_seconds=1.0)
 
     async def block() -> None:
         engine.submit(ask(1, "abc"))
         await asyncio.sleep(0.01)
-        time.sleep(0.6)
+        time.sleep(1.3)
 
     loop.run(block())
     assert loop.reports_until_idle(engine)[-1].progress[0].finish is Finish.LENGTH
@@ -260,7 +260,7 @@ def test_a_busy_child_ends_when_its_input_is_closed() -> None:
         assert child.stdin is not None
         child.stdin.write(pack(Setup("toy_step_engine:ToyStepEngine", {})) + pack(ask(1, "hang")))
         child.stdin.close()
-        assert child.wait(timeout=20) == 0
+        assert child.wait(timeout=60) == 0
 
 
 PARENT = f"""
@@ -288,5 +288,5 @@ def test_the_child_of_a_parent_that_is_killed_ends_too(text: str) -> None:
         child = psutil.Process(int(parent.stdout.readline()))
         assert child.is_running()
         parent.send_signal(signal.SIGKILL)
-    gone, _ = psutil.wait_procs([child], timeout=20)
+    gone, _ = psutil.wait_procs([child], timeout=60)
     assert gone

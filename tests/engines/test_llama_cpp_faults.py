@@ -113,4 +113,4 @@ def test_servers_end_with_a_parent_that_is_killed() -> None:
         server = psutil.Process(int(parent.stdout.readline()))
     parent.kill()
     parent.wait()
-    server.wait(10)
+    server.wait(60)

@@ -305,6 +305,8 @@ def test_the_api_key_is_sent_and_never_shown() -> None:
             assert (await outcomes(engine, [request(0, "say:a")]))[0].finish is Finish.STOP
             await engine.stop()
             with pytest.raises(EngineError, match=r"refuses the API key \(401\): wrong key"):
+                await OpenAIEngine({"w8": ServerAddress(url, api_key="guess")}).start()
+            with pytest.raises(EngineError, match=r"asks for an API key \(401\): wrong key"):
                 await OpenAIEngine({"w8": ServerAddress(url)}).start()
 
     run(ask())

@@ -116,15 +116,16 @@ def test_silence_of_all_ends_the_engine(url: str, prompt: str) -> None:
         finally:
             await engine.stop()
 
-    with pytest.raises(EngineError, match=r"nothing for 0\.3 s; running: 1"):
+    # on a slow machine the other one may still be on its way
+    with pytest.raises(EngineError, match=r"nothing for 0\.3 s; running: [12]"):
         run(ask())
 
 
 def test_silence_of_some_is_not_an_error(url: str) -> None:
     async def ask() -> Outcome:
-        engine = await start(url, silence_seconds=0.5)
+        engine = await start(url, silence_seconds=1.5)
         engine.submit(request(0, "stall:a"))
-        engine.submit(request(1, "drip:20"))  # 1 s
+        engine.submit(request(1, "drip:40"))  # 2 s
         found = Outcome()
         while 1 in engine.running:
             for each in (await engine.report()).progress:
@@ -133,7 +134,7 @@ def test_silence_of_some_is_not_an_error(url: str) -> None:
         await engine.stop()
         return found
 
-    assert run(ask()).num_tokens == 20
+    assert run(ask()).num_tokens == 40
 
 
 def test_an_engine_without_requests_may_be_silent(url: str) -> None:

@@ -59,7 +59,7 @@ def test_a_server_that_sends_tokens_is_not_given_up_for_what_it_says_of_its_heal
     async def ask() -> Outcome:
         server = MisbehavingServer()
         with server.serving() as url:
-            engine = await start(url, health_seconds=0.5)
+            engine = await start(url, health_seconds=1.0)
             server.fall_ill()
             found = await outcomes(engine, [request(0, "drip:30")])  # 1.5 s
             with pytest.raises(EngineError, match="says that it is not well"):

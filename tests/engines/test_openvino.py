@@ -230,7 +230,7 @@ def test_more_requests_than_fit_a_batch_wait_inside_the_engine(
 
 def test_a_cancelled_request_ends_and_others_go_on(loop: EngineLoop, start: Start) -> None:
     engine = start(OpenVinoSettings())
-    engine.submit(ask(0, max_tokens=400))
+    engine.submit(ask(0, max_tokens=2000))
     engine.submit(ask(1, max_tokens=40))
     loop.run(engine.report())
     engine.cancel(0)

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 PATHS = ("/v1/chat/completions", "/v1/completions")
-_ENVIRONMENT = {  # short answers, and little patience
-    "EDGEBATCH_LIMITS__MAX_TOKENS": "8",
+LITTLE_PATIENCE = {
     "EDGEBATCH_LIMITS__HEADERS_SECONDS": "0.3",
     "EDGEBATCH_LIMITS__BODY_SECONDS": "0.5",
 }
+_ENVIRONMENT = {"EDGEBATCH_LIMITS__MAX_TOKENS": "8"}  # short answers
 _HEADERS = (
     "x-slo-e2e-ms",
     "x-slo-ttft-ms",
@@ -162,7 +162,7 @@ def read_answer(raw: bytes) -> Answer:
 
 
 def exchange(
-    url: str, request: bytes, wait_seconds: float = 10.0, linger_seconds: float = 10.0
+    url: str, request: bytes, wait_seconds: float = 60.0, linger_seconds: float = 60.0
 ) -> bytes:
     """Send bytes and return all that comes back until the gateway closes or falls silent.
 
@@ -192,7 +192,7 @@ def exchange(
 
 
 @contextmanager
-def gateway_process(log: Path, *arguments: str) -> Iterator[str]:
+def gateway_process(log: Path, *arguments: str, **environment: str) -> Iterator[str]:
     """Run ``edgebatch serve`` with its log in a file; yield its URL."""
     command = [sys.executable, "-m", "edgebatch", "serve", "--port", "0", *arguments]
     with log.open("wb") as errors:
@@ -201,7 +201,7 @@ def gateway_process(log: Path, *arguments: str) -> Iterator[str]:
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env={**_ENVIRONMENT, **os.environ},
+            env={**_ENVIRONMENT, **environment, **os.environ},
         )
     try:
         assert process.stdout is not None

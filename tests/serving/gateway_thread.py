@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
+import httpx
 import uvicorn
 
 from edgebatch.cost import BatchCost
-from edgebatch.engines import Engine, Report
+from edgebatch.engines import Engine, EngineInfo, Report
 from edgebatch.engines.simulated import SimulatedEngine
 from edgebatch.errors import EngineError
 from edgebatch.scenario import Scenario, parse_policy
@@ -51,12 +52,19 @@ class FragileEngine(SimulatedEngine):
     def __init__(self, scenario: Scenario) -> None:
         hosting = scenario.hosting
         super().__init__([BatchCost(hosting.node, hosting.model, hosting.precisions[0])])
-        self.is_broken = False
+        self.is_broken = self.is_mad = False
 
     async def report(self) -> Report:
         if self.is_broken:
             raise EngineError("it broke")
+        if self.is_mad:
+            raise ZeroDivisionError
         return await super().report()
+
+
+class _NoEngine(FragileEngine):
+    async def start(self) -> EngineInfo:
+        raise EngineError("there is none")
 
 
 class GatewayThread:
@@ -73,14 +81,14 @@ class GatewayThread:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self.url = ""
 
-    def __enter__(self) -> GatewayThread:
+    def __enter__(self) -> Self:
         self._thread.start()
-        assert self._listening.wait(10)
+        assert self._listening.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
-        self._thread.join(15)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         self.gateway.dispatcher.log.ledger.check_conservation()
 
@@ -106,3 +114,21 @@ class GatewayThread:
         await self.gateway.start()
         self._listening.set()
         await self._server.serve(sockets=[listening])
+
+
+class OneEngineGateway(GatewayThread):
+    """A gateway whose engine cannot be started again."""
+
+    def lose_engine(self) -> None:
+        """Let the engine break under a request, which fails."""
+        body = {"prompt": "Once", "max_tokens": 400, "stream": True}
+        with httpx.stream("POST", f"{self.url}/v1/completions", json=body, timeout=30) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            self.break_engine()
+            list(lines)
+        while httpx.get(f"{self.url}/readyz").status_code != 503:
+            pass
+
+    def _make_engine(self) -> Engine:
+        return _NoEngine(self.scenario) if self.engines else super()._make_engine()

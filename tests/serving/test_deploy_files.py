@@ -16,6 +16,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from edgebatch.errors import InputError
 from edgebatch.serving.settings import GatewaySettings, load_settings
 from serving.gateway_thread import GatewayThread
 
@@ -122,6 +123,14 @@ def test_kubernetes_waits_for_the_drain_and_asks_where_the_gateway_answers() -> 
             assert httpx.get(thread.url + path).status_code == 200
     names = {volume["name"] for volume in pod["volumes"]}
     assert {mount["name"] for mount in container["volumeMounts"]} == names
+
+
+def test_the_name_of_the_service_does_not_become_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = manifest("service")["metadata"]["name"].upper()
+    monkeypatch.setenv(f"{service}_PORT", "tcp://10.0.0.1:8080")  # as Kubernetes would
+    with pytest.raises(InputError, match="EDGEBATCH_PORT: Input should be a valid integer"):
+        load_settings(None, {})
+    assert manifest("deployment")["spec"]["template"]["spec"]["enableServiceLinks"] is False
 
 
 def test_kustomize_lists_every_manifest() -> None:

@@ -11,7 +11,7 @@ import httpx
 
 from edgebatch.serving.keys import hash_key
 from edgebatch.serving.server import listen
-from serving.gateway_thread import GatewayThread
+from serving.gateway_thread import GatewayThread, OneEngineGateway
 
 LONG = {"prompt": "Once", "max_tokens": 4000, "slo_e2e_ms": 1e6, "stream": True}
 NEITHER_PROMPT_NOR_SENSE = b'{"max_tokens": -1'
@@ -28,7 +28,7 @@ def full(thread: GatewayThread, headers: dict[str, str] | None = None) -> Iterat
             head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
             raw = f"POST /v1/completions HTTP/1.1\r\n{head}\r\n".encode() + request.read()
             waiting.sendall(raw)
-            until = time.monotonic() + 5.0
+            until = time.monotonic() + 60.0
             while thread.gateway.dispatcher.num_waiting == 0:
                 assert time.monotonic() < until
                 time.sleep(0.01)
@@ -63,6 +63,31 @@ def test_without_a_key_nobody_learns_whether_the_gateway_is_full() -> None:
     ):
         assert client.post("/v1/completions", json=LONG).status_code == 429
         assert client.post("/v1/completions", json=LONG, headers=other).status_code == 401
+
+
+def test_who_comes_while_there_is_no_engine_is_in_the_books_like_all_others() -> None:
+    with OneEngineGateway() as thread:
+        thread.lose_engine()
+        for path in ("/v1/completions", "/v1/chat/completions"):
+            answer = httpx.post(
+                f"{thread.url}{path}", content=NEITHER_PROMPT_NOR_SENSE, headers=JSON
+            )
+            assert answer.status_code == 503
+            assert answer.headers["x-llm-d-request-dropped-reason"] == "engine_unavailable"
+            assert answer.headers["retry-after"] == "1"
+        # the one under which the engine broke, and two afterwards
+        told = {
+            f"{outcome.name} {reason.name}": count
+            for (outcome, reason), count in thread.gateway.outcomes.items()
+        }
+        assert told == {"FAILED ENGINE": 1, "REJECTED ENGINE": 2}
+        assert thread.gateway.num_received == 3
+        metrics = httpx.get(f"{thread.url}/metrics").text
+        assert 'key="",outcome="rejected",precision="",reason="engine"} 2.0' in metrics
+        assert "edgebatch_requests_received_total 3.0" in metrics
+        assert "edgebatch_requests_unfinished 0.0" in metrics
+        ends = httpx.get(f"{thread.url}/edgebatch/state").json()["last_minute"]["ends"]
+        assert {"outcome": "rejected", "reason": "engine", "count": 2} in ends
 
 
 def test_web_pages_may_read_that_they_were_turned_away() -> None:

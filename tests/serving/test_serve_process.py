@@ -21,12 +21,13 @@ SIMULATED = ("--engine", "simulated", "--port", "0")
 
 
 @contextmanager
-def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "edgebatch", "serve", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env={**os.environ, **environment},
     )
     try:
         assert process.stdout is not None
@@ -55,12 +56,13 @@ def test_the_first_signal_lets_commitments_finish_and_takes_nothing_new() -> Non
         assert late.status_code == 503
         asking.join()
         assert statuses == [200]
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_the_second_signal_ends_at_once() -> None:
-    with served(*SIMULATED) as (process, url):
-        body = {"prompt": "Once", "max_tokens": 4000, "stream": True}
+    patient = {"EDGEBATCH_LIMITS__MAX_TOKENS": "100000", "EDGEBATCH_DRAIN_SECONDS": "1000"}
+    with served(*SIMULATED, **patient) as (process, url):
+        body = {"prompt": "Once", "max_tokens": 100_000, "stream": True, "slo_e2e_ms": 3e6}
         with httpx.stream("POST", f"{url}/v1/completions", json=body, timeout=30) as stream:
             lines = stream.iter_lines()
             next(lines)
@@ -68,8 +70,8 @@ def test_the_second_signal_ends_at_once() -> None:
             while httpx.get(f"{url}/readyz").status_code == 200:
                 pass
             process.send_signal(signal.SIGTERM)
-            # the answer would take more than 4 s
-            assert process.wait(3) == 0
+            # the answer would take more than 100 s
+            assert process.wait(60) == 0
 
 
 def test_settings_come_from_file_environment_and_flags(tmp_path: Path) -> None:
@@ -98,7 +100,7 @@ def test_settings_come_from_file_environment_and_flags(tmp_path: Path) -> None:
         ("prot = 8000", "prot"),
         ("port = 70000", "port"),
         ("[limits]\nqueue = 0", "limits.queue"),
-        ('[[keys]]\nname = "a"\nsha256 = "secret"', "keys.0.sha256"),
+        ('[[keys]]\nname = "a"\nsha256 = "secret"', "keys[0].sha256"),
         ('policy = "roling"', "did you mean 'rolling'"),
         ('engine = "openvno"', "did you mean 'openvino'"),
         ('engine = "simulated:speed=2"', "speed"),

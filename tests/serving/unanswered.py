@@ -50,5 +50,5 @@ def asking(
         yield
     finally:
         loop.call_soon_threadsafe(leaving.set)
-        thread.join(15)
+        thread.join(60)
         assert not thread.is_alive()

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 Message = Mapping[str, object]
 """One message of a conversation, as in OpenAI's API: at least ``role`` and ``content``."""
@@ -162,7 +162,13 @@ class Engine(ABC):
 
     All methods are called from one event loop, in which they must not block. Between
     :meth:`start` and :meth:`stop`, reports must be taken by one consumer.
+
+    Attributes:
+        is_remote: whether others start what computes, so that to start the engine is only to look
+            whether it is there.
     """
+
+    is_remote: ClassVar[bool] = False
 
     @abstractmethod
     async def start(self) -> EngineInfo:

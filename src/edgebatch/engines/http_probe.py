@@ -7,13 +7,14 @@ import time
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from edgebatch.engines.http_dialect import Dialect, LlamaCppDialect, OllamaDialect, VllmDialect
-from edgebatch.engines.http_server import HttpServer, ServerAddress, call
+from edgebatch.engines.http_server import NOT_WELL, HttpServer, ServerAddress, call
 from edgebatch.errors import EngineError, InputError, UnknownNameError
 
 if TYPE_CHECKING:
     import httpx
 
 _POLL_SECONDS = 0.1
+_LONGEST_POLL_SECONDS = 0.5
 _VLLM_CACHE = "vllm:cache_config_info"
 
 
@@ -45,7 +46,10 @@ async def find_out(
     await _wait_until_ready(client, address, loading_seconds)
     status, listed, said = await call(client, address, "GET", "/v1/models")
     if status in (401, 403):
-        raise EngineError(f"{address.url} refuses the API key ({status}): {said}")
+        does = "refuses the API key" if address.api_key else "asks for an API key"
+        raise EngineError(f"{address.url} {does} ({status}): {said}")
+    if status in NOT_WELL:  # taken for a server that lists nothing it would be spoken to as any
+        raise EngineError(f"{address.url} answers {status}: {said}")
     cards = _cards(listed) if status == 200 else []
     card = _chosen(cards, address, where, unlisted_model)
     model = str(card.get("id", address.model))
@@ -87,10 +91,12 @@ async def _wait_until_ready(
     client: httpx.AsyncClient, address: ServerAddress, loading_seconds: float
 ) -> None:
     end = time.monotonic() + loading_seconds
-    while (await call(client, address, "GET", "/health"))[0] == 503:
+    pause = _POLL_SECONDS
+    while (await call(client, address, "GET", "/health"))[0] in NOT_WELL:
         if time.monotonic() > end:
             raise EngineError(f"{address.url} is not ready after {loading_seconds:g} s")
-        await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.sleep(pause)
+        pause = min(_LONGEST_POLL_SECONDS, 1.2 * pause)
 
 
 def _cards(listed: object) -> list[dict[str, Any]]:

@@ -10,6 +10,9 @@ from edgebatch.engines.base import Prompt
 from edgebatch.engines.http_dialect import Dialect, Fault, plain_prompt
 from edgebatch.errors import EngineError, InputError
 
+NOT_WELL = (502, 503, 504)
+"""What servers answer that cannot go on, and proxies before servers that are not there."""
+
 if TYPE_CHECKING:
     import httpx
 
@@ -158,10 +161,10 @@ async def require_health(client: httpx.AsyncClient, address: ServerAddress) -> N
     """Raise if a server cannot go on; one that cannot be asked for its health is taken to be well.
 
     Raises:
-        EngineError: it cannot be reached, or answers 503.
+        EngineError: it cannot be reached, or answers 502, 503 or 504.
     """
     status, _, said = await call(client, address, "GET", "/health")
-    if status == 503:
+    if status in NOT_WELL:
         raise EngineError(f"{address.url} says that it is not well: {said or status}")
 
 
@@ -171,9 +174,9 @@ def unreachable(address: ServerAddress, error: Exception) -> EngineError:
 
 
 def fault_text(content: bytes) -> str:
-    """Return what an answer with an error status says."""
+    """Return what an answer with an error status says, in one line."""
     try:
         text = Fault.model_validate_json(content).text
     except ValueError:
         text = ""
-    return (text or content.decode(errors="replace")).strip()[:500]
+    return " ".join((text or content.decode(errors="replace")).split())[:500]

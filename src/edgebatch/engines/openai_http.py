@@ -69,6 +69,8 @@ class OpenAIEngine(Engine):
         InputError: there is no server.
     """
 
+    is_remote = True
+
     def __init__(
         self, servers: Mapping[str, ServerAddress], settings: OpenAISettings | None = None
     ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from edgebatch.cost import BatchCost
 from edgebatch.engines.registry import EngineSpec, make_engine, parse_engine
+from edgebatch.errors import InputError
 from edgebatch.scenario import Scenario, parse_policy, read_document
 from edgebatch.serving.first_profile import DEFAULT_MODEL, measured_profile
 from edgebatch.serving.gateway import Gateway
@@ -31,11 +32,28 @@ def build_gateway(settings: GatewaySettings) -> Gateway:
     """
     if settings.tracing:
         check_tracing()
+    _check_urls(settings)
     scenario = Scenario(_document(settings))
     policy = parse_policy(settings.policy)
     spec = _engine_spec(settings, scenario)
     make_engine(spec)  # whatever is wrong with it is to be told now
     return Gateway(settings, scenario, policy, lambda: make_engine(spec))
+
+
+def _served_elsewhere(settings: GatewaySettings) -> tuple[str, ...]:
+    return tuple(settings.urls) if parse_engine(settings.engine)[0] == "openai" else ()
+
+
+def _check_urls(settings: GatewaySettings) -> None:
+    name, _ = parse_engine(settings.engine)
+    if name != "openai":
+        return
+    if not settings.urls:
+        raise InputError("urls", "must say where each precision is served: --url PRECISION=URL")
+    for precision in settings.precisions:
+        if precision not in settings.urls:
+            said = f"must say where {precision!r} is served: --url {precision}=URL"
+            raise InputError("urls", said)
 
 
 def _document(settings: GatewaySettings) -> dict[str, Any]:
@@ -45,8 +63,8 @@ def _document(settings: GatewaySettings) -> dict[str, Any]:
         document |= {name: known[name] for name in ("node", "model", "precisions")}
     else:
         document["profile"] = str(settings.profile or measured_profile(settings))
-        if settings.precisions:
-            document["precisions"] = {"hosted": list(settings.precisions)}
+        if hosted := settings.precisions or _served_elsewhere(settings):
+            document["precisions"] = {"hosted": list(hosted)}
     document["node"] = document.get("node", {}) | {"downlink_seconds": settings.downlink_seconds}
     document["scheduler"] = {"batching": "ragged", "queue_limit": settings.limits.queue}
     if settings.keys and settings.policy.startswith("rolling"):

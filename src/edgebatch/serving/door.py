@@ -9,9 +9,10 @@ from edgebatch.serving.gateway import Gateway, State
 from edgebatch.serving.guard import App, Receive, Scope, Send
 from edgebatch.serving.keys import KeyRing
 from edgebatch.serving.refusals import Refusal
+from edgebatch.serving.traced_request import note_tenant
 
-ASKING = ("/v1/chat/completions", "/v1/completions")
-"""Paths at which answers are asked for."""
+ASKING = {"/v1/chat/completions": "chat", "/v1/completions": "text_completion"}
+"""Paths at which answers are asked for, and what OpenTelemetry's conventions call that."""
 
 
 class Door:
@@ -33,18 +34,20 @@ class Door:
         """Let one request in, or refuse it."""
         refusal = None
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in ASKING:
-            refusal = self._refusal(Headers(scope=scope))
+            refusal = self._refusal(scope)
         if refusal is None:
             await self._app(scope, receive, send)
             return
         answer = JSONResponse(refusal.body(), refusal.status, headers=refusal.headers())
         await answer(scope, receive, send)
 
-    def _refusal(self, headers: Headers) -> Refusal | None:
+    def _refusal(self, scope: Scope) -> Refusal | None:
         if self._gateway.state is State.STARTING:
             return None
         try:
-            self._gateway.require_place(self._keys.tenant(headers.get("authorization")))
+            tenant = self._keys.tenant(Headers(scope=scope).get("authorization"))
+            note_tenant(scope, tenant)
+            self._gateway.require_place(tenant)
         except Refusal as refusal:
             return refusal
         return None

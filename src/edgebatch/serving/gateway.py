@@ -17,6 +17,7 @@ from edgebatch.errors import EdgebatchError, EngineError
 from edgebatch.realtime import Dispatcher, Job
 from edgebatch.scenario import Policy, Scenario
 from edgebatch.scheduling import FastestAnswer, Outcome, Reason, RequestRecord
+from edgebatch.serving.failures import Failures
 from edgebatch.serving.lengths import LengthPredictor
 from edgebatch.serving.refusals import (
     Refusal,
@@ -31,7 +32,11 @@ from edgebatch.serving.ticket import Ticket
 from edgebatch.workload import Arrival
 
 _MOST_RECORDS = 10_000
-_LONGEST_BACK_OFF_SECONDS = 30.0
+_LONGEST_PAUSE_SECONDS = 30.0
+_LONGEST_REMOTE_PAUSE_SECONDS = 1.0
+"""To look for a server is one short call, and nobody is served until it is found."""
+_QUIET_SECONDS = 60.0
+"""How long the log does not say again that the engine cannot start, for the same reason."""
 _STEADY_SECONDS = 60.0
 """An engine that ran so long is restarted without a pause when it breaks."""
 _ESTIMATE_SECONDS = 0.05
@@ -66,7 +71,7 @@ class Gateway:
         info: what the engine says of itself.
         dispatcher: the scheduler's driver.
         outcomes: how many requests ended how, and why.
-        num_restarts: how often the engine had to be started again.
+        num_restarts: how often the engine broke and came back.
         num_received: requests put to the scheduler or turned away at once; each is counted in
             ``outcomes`` when it ends.
     """
@@ -88,7 +93,7 @@ class Gateway:
         self.num_received = 0
         self.on_end: list[Callable[[Ticket, RequestRecord], None]] = []
         self.on_count: list[Callable[[Outcome, Reason], None]] = []
-        self.on_turned_away: list[Callable[[int], None]] = []
+        self.on_turned_away: list[Callable[[int, Reason], None]] = []
         self._make_engine = make_engine
         self._numbers = itertools.count()
         self._lengths = LengthPredictor(settings.lengths)
@@ -97,6 +102,7 @@ class Gateway:
         self._estimate_seconds = 0.0
         self._estimate_until = -math.inf
         self._supervising: asyncio.Task[None] | None = None
+        self._failures = Failures()
         hosting = scenario.hosting
         self._fastest = FastestAnswer(hosting.node, hosting.model, hosting.precisions)
 
@@ -135,6 +141,7 @@ class Gateway:
             self._supervising.cancel()
             await asyncio.gather(self._supervising, return_exceptions=True)
             self.dispatcher.abandon_all()
+            self._failures.tell_lost("the gateway ended before it did", self.info.engine)
 
     async def ask(
         self,
@@ -162,7 +169,8 @@ class Gateway:
         self.require_place(tenant)
         # before tokens are counted, for which the engine may take as long as a pass
         arrived_at_seconds = self.dispatcher.timers.now
-        prompt, prompt_tokens = await self._counted(prompt)
+        asked = prompt
+        prompt, prompt_tokens = await self._counted(asked, tenant)
         max_tokens = self._limit(prompt_tokens, slo.max_tokens)
         arrival = Arrival(
             number=next(self._numbers),
@@ -176,7 +184,7 @@ class Gateway:
             tenant=tenant,
             ttft_seconds=slo.ttft_seconds,
         )
-        ticket = Ticket(arrival)
+        ticket = Ticket(arrival, asked, structlog.contextvars.get_contextvars())
         self.num_received += 1
         self._unfinished[tenant] += 1
         self.dispatcher.submit(
@@ -212,23 +220,30 @@ class Gateway:
             Refusal: no requests are taken, or too many are here.
         """
         if self.state is State.DRAINING:
-            raise not_ready("the gateway is going down; ask another one", None)
+            raise self._not_ready(tenant, "the gateway is going down; ask another one", None)
         if self.state is not State.READY:
-            raise not_ready("the engine is not running; it is being started")
+            raise self._not_ready(tenant, "the engine is not running; it is being started")
         keys = self.settings.keys
         most = keys[tenant].most_unfinished if keys else None
         if most is not None and self._unfinished[tenant] >= most:
-            raise self._turned_away(
-                tenant, f"this key has {most} requests waiting or running already"
-            )
+            raise self._full(tenant, f"this key has {most} requests waiting or running already")
         if self.dispatcher.num_waiting >= self.settings.limits.queue:
-            raise self._turned_away(tenant, "too many requests are waiting")
+            raise self._full(tenant, "too many requests are waiting")
 
-    def _turned_away(self, tenant: int, message: str) -> Refusal:
+    def _turn_away(self, tenant: int, reason: Reason) -> None:
         self.num_received += 1
-        self._count(Outcome.REJECTED, Reason.QUEUE_FULL)
+        self._count(Outcome.REJECTED, reason)
         for listener in self.on_turned_away:
-            listener(tenant)
+            listener(tenant, reason)
+
+    def _not_ready(
+        self, tenant: int, message: str, retry_after_seconds: float | None = 1.0
+    ) -> Refusal:
+        self._turn_away(tenant, Reason.ENGINE)
+        return not_ready(message, retry_after_seconds)
+
+    def _full(self, tenant: int, message: str) -> Refusal:
+        self._turn_away(tenant, Reason.QUEUE_FULL)
         seconds = self._retry_after_seconds()
         return Refusal(
             429,
@@ -249,14 +264,15 @@ class Gateway:
             self._estimate_until = now + _ESTIMATE_SECONDS
         return self._estimate_seconds
 
-    async def _counted(self, prompt: Prompt) -> tuple[Prompt, int]:
+    async def _counted(self, prompt: Prompt, tenant: int) -> tuple[Prompt, int]:
         """Return the prompt as token ids, and how many; without a tokenizer, at most so many."""
         if prompt.tokens is None and not self._has_tokenizer:
             return prompt, _at_most_tokens(prompt)
         try:
             tokens = prompt.tokens or await self.dispatcher.engine.encode(prompt)
         except EngineError as error:
-            raise not_ready("the engine broke; it is being started again") from error
+            said = "the engine broke; it is being started again"
+            raise self._not_ready(tenant, said) from error
         if not tokens:
             raise invalid("the prompt is empty", "prompt")
         end = self.info.vocabulary_size
@@ -287,6 +303,8 @@ class Gateway:
             limit = ticket.arrival.actual_output_tokens
             self._lengths.observe(tenant, limit, ticket.num_tokens)
         ticket.note_end(record)
+        if record.outcome == Outcome.FAILED and not ticket.refused_because:
+            self._failures.note(ticket, self.info.engine)
         for listener in self.on_end:
             listener(ticket, record)
 
@@ -318,7 +336,7 @@ class Gateway:
 
     async def _supervise(self) -> None:
         """Keep the engine running until cancelled."""
-        back_off = 0.0
+        pause = 0.0
         try:
             while True:
                 began_at = time.monotonic()
@@ -326,32 +344,58 @@ class Gateway:
                     await self.dispatcher.run()
                 except EngineError as error:
                     log.warning("engine broke", error=str(error))
+                    self._failures.tell_lost(str(error), self.info.engine)
                 if time.monotonic() - began_at > _STEADY_SECONDS:
-                    back_off = 0.0
-                back_off = await self._restart(back_off)
+                    pause = 0.0
+                pause = await self._restart(pause)
+        except Exception:
+            # a bug: rather refuse everyone than let them wait for nothing
+            log.exception("the gateway cannot go on")
+            self.state = State.STOPPED
+            self.dispatcher.abandon_all()
+            self._failures.tell_lost("the gateway failed", self.info.engine)
+            raise
         finally:
             await self.dispatcher.engine.stop()
 
-    async def _restart(self, back_off: float) -> float:
+    async def _restart(self, pause: float) -> float:
         """Start the engine again, and again until it runs; return how long to wait next time."""
+        said, said_at = "", -math.inf
         while True:
             if self.state is State.READY:
                 self.state = State.ENGINE_DOWN
             await self.dispatcher.engine.stop()
-            await asyncio.sleep(back_off)
-            back_off = min(_LONGEST_BACK_OFF_SECONDS, 2.0 * back_off + 0.5)
-            self.num_restarts += 1
+            await asyncio.sleep(pause)
             engine = self._make_engine()
             self.dispatcher.engine = engine
+            pause = next_pause(pause, is_remote=engine.is_remote)
             try:
                 self.info = await engine.start()
-            except EdgebatchError as error:
-                log.warning("engine cannot start", error=str(error), retry_seconds=back_off)
+            except Exception as error:  # noqa: BLE001 - whatever a server answers, it is looked for
+                told = str(error) if isinstance(error, EdgebatchError) else repr(error)
+                now = time.monotonic()
+                if told != said or now - said_at >= _QUIET_SECONDS:
+                    said, said_at = told, now
+                    log.warning("engine cannot start", error=said, retry_seconds=pause)
                 continue
+            self.num_restarts += 1
+            # it may have been started with another limit
+            self.dispatcher.limit_running(self.info.max_running)
             if self.state is State.ENGINE_DOWN:
                 self.state = State.READY
             log.info("engine runs again", restarts=self.num_restarts)
-            return back_off
+            return pause
+
+
+def next_pause(pause: float, *, is_remote: bool) -> float:
+    """Return how long to wait before the engine is started again, in seconds.
+
+    Args:
+        pause: how long it was the last time.
+        is_remote: whether to start it is only to look whether it is there.
+    """
+    longest = _LONGEST_REMOTE_PAUSE_SECONDS if is_remote else _LONGEST_PAUSE_SECONDS
+    return min(longest, 2.0 * pause + 0.5)
 
 
 async def _has_tokenizer(engine: Engine) -> bool:

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import structlog
 
-from edgebatch.serving.refusals import Refusal, internal_error
+from edgebatch.serving.refusals import REASON_HEADER, Refusal, internal_error
 from edgebatch.serving.settings import Limits
 
 Scope = MutableMapping[str, Any]
@@ -20,6 +20,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_REASON = REASON_HEADER.encode()
 _REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}\Z")
 QUIET = ("/metrics", "/healthz", "/readyz", "/edgebatch/state", "/edgebatch/what-if")
 """Paths that machines ask for again and again."""
@@ -46,17 +47,22 @@ class Guard:
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         began_at, status = time.perf_counter(), 0
+        why: dict[str, str] = {}
 
         async def send_named(message: MutableMapping[str, Any]) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                for name, value in message["headers"]:
+                    if name == _REASON:
+                        why["refusal"] = value.decode("latin-1")
                 message["headers"].append((b"x-request-id", request_id.encode()))
             await send(message)
 
         try:
             body = await _whole_body(receive, self._limits) if scope["method"] == "POST" else None
-            await self._app(scope, _replay(body, receive), send_named)
+            with structlog.contextvars.bound_contextvars(request_id=request_id):
+                await self._app(scope, _replay(body, receive), send_named)
         except Refusal as refusal:
             if not status:
                 await _refuse(refusal, send_named)
@@ -73,6 +79,7 @@ class Guard:
                 path=scope["path"],
                 status=status,
                 seconds=round(time.perf_counter() - began_at, 6),
+                **why,
             )
 
 

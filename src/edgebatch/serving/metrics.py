@@ -75,8 +75,8 @@ class GatewayMetrics:
         keys = self._gateway.settings.keys
         return keys[tenant].name if keys else ""
 
-    def _turned_away(self, tenant: int) -> None:
-        told = Outcome.REJECTED.name.lower(), Reason.QUEUE_FULL.name.lower()
+    def _turned_away(self, tenant: int, reason: Reason) -> None:
+        told = Outcome.REJECTED.name.lower(), reason.name.lower()
         self._ends.labels(*told, "", self._key(tenant)).inc()
 
     def _observe(self, ticket: Ticket, record: RequestRecord) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import functools
 import gc
 import logging
@@ -74,7 +75,10 @@ def listen(host: str, port: int, stalled_seconds: float = 30.0) -> socket.socket
     try:
         listening = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise InputError("port", f"cannot listen at {host}:{port}: {error.strerror}") from error
+        # Python adds what it did meanwhile
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        where = "port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "host"
+        raise InputError(where, f"cannot listen at {host}:{port}: {reason}") from error
     # connections inherit both options. Python's own event loop leaves Nagle's algorithm on where a
     # socket was made without a protocol number; heads of answers would wait 40 ms for their bodies
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

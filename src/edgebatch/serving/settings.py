@@ -10,10 +10,14 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from edgebatch.errors import InputError
 from edgebatch.schema import read_toml
+from edgebatch.serving.settings_errors import explained
+
+_PREFIX = "EDGEBATCH_"
 
 Seconds = Annotated[float, Field(gt=0.0, le=1e7)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -116,7 +120,7 @@ class GatewaySettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="EDGEBATCH_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
     host: str = "127.0.0.1"
@@ -168,7 +172,7 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> GatewaySettings:
         flags: settings by name, nested ones as dicts; they outweigh all else.
 
     Raises:
-        InputError: with the path of the first offending setting.
+        InputError: with the path of the first offending setting, or its variable.
     """
     document: dict[str, Any] = {} if path is None else read_toml(path)
     try:
@@ -179,11 +183,14 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> GatewaySettings:
         # the environment is in ``given`` already, and flags stand above it
         return GatewaySettings.model_validate(_merged(given, flags))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        problem = f"{first['msg']}, got {first['input']!r}" if where else first["msg"]
-        source = "" if path is None else f"{path}: "
-        raise InputError(f"{source}{where}".rstrip(": "), problem) from error
+        raise explained(error, GatewaySettings, path, _PREFIX) from error
+    except SettingsError as error:  # it says which only in words
+        name = next(
+            (each for each in GatewaySettings.model_fields if f'"{each}"' in str(error)), "*"
+        )
+        raise InputError(
+            f"{_PREFIX}{name.upper()}", "must be JSON, as it is a list or table"
+        ) from error
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

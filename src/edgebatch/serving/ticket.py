@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
-from edgebatch.engines import Progress
+from edgebatch.engines import Progress, Prompt
 from edgebatch.realtime import Joined
 from edgebatch.scheduling import RequestRecord
 from edgebatch.workload import Arrival
@@ -17,9 +18,11 @@ class Ticket:
 
     Args:
         arrival: the request as the scheduler sees it.
+        asked: what to answer, as it came.
+        names: what the log calls it by.
 
     Attributes:
-        arrival: as given.
+        arrival, asked, names: as given.
         joined: what was believed when it was handed to the engine; None until then.
         record: how it ended; None until then.
         num_tokens: tokens that have come.
@@ -27,19 +30,21 @@ class Ticket:
             until then. The record tells it only of whole answers.
         finish: why no more come; None until then.
         prompt_tokens: of the prompt; the engine's own count once it has told it.
+        error: why the engine could not go on with it; empty if it could, or does not say.
         refused_because: what the engine has against the request itself; empty for nothing.
     """
 
-    def __init__(self, arrival: Arrival) -> None:
-        self.arrival = arrival
+    def __init__(self, arrival: Arrival, asked: Prompt, names: Mapping[str, Any]) -> None:
+        self.arrival, self.asked, self.names = arrival, asked, names
         self.joined: Joined | None = None
         self.record: RequestRecord | None = None
         self.num_tokens = 0
         self.first_token_at_seconds: float | None = None
         self.finish: str | None = None
         self.prompt_tokens = arrival.prompt_tokens
-        self.refused_because = ""
+        self.error = self.refused_because = ""
         self._texts: list[str] = []
+        self._num_taken = 0
         self._changed = asyncio.Event()
         self._is_over = asyncio.Event()
 
@@ -61,6 +66,7 @@ class Ticket:
             self.prompt_tokens = progress.prompt_tokens
         if progress.is_refused:
             self.refused_because = progress.error
+        self.error = progress.error
         self._changed.set()
 
     def note_end(self, record: RequestRecord) -> None:
@@ -84,16 +90,16 @@ class Ticket:
         await self._is_over.wait()
 
     def whole_text(self) -> str:
-        """Return all of its text, of which :meth:`texts` must have taken nothing."""
+        """Return all of its text that has come."""
         return "".join(self._texts)
 
     async def texts(self) -> AsyncIterator[str]:
         """Yield the answer's text as it comes, until the request has ended."""
         while True:
-            while self._texts:
+            while self._num_taken < len(self._texts):
                 # what has come meanwhile goes out together
-                text = "".join(self._texts)
-                self._texts.clear()
+                text = "".join(self._texts[self._num_taken :])
+                self._num_taken = len(self._texts)
                 yield text
             if self.record is not None:
                 return

@@ -13,11 +13,15 @@ from starlette.requests import Request
 from edgebatch.realtime import Dispatcher
 from edgebatch.scheduling import Outcome, Reason
 from edgebatch.serving.answers import fulfilment, is_whole
+from edgebatch.serving.guard import Scope
 from edgebatch.serving.openai_requests import ChatRequest, CompletionRequest
 from edgebatch.serving.slo import Slo
 from edgebatch.serving.ticket import Ticket
 
 Attributes = dict[str, str | int | float | bool | list[str]]
+
+_TURNED_AWAY = {"queue_full": Reason.QUEUE_FULL, "engine_unavailable": Reason.ENGINE}
+"""Refusals of those whom the scheduler never saw, and yet are in the books."""
 
 
 @dataclass(slots=True)
@@ -30,6 +34,7 @@ class TracedRequest:
             :func:`time.monotonic`.
         attributes: what is known of it; names by OpenTelemetry's conventions where there is one.
         is_streamed: whether the answer is sent as it comes.
+        tenant: who asks; None if that is not known.
         ticket: None if it was not put to the scheduler.
         refusal_code: why it was refused, for programs; empty if it was not.
         status: HTTP status; 0 if nothing was sent.
@@ -41,6 +46,7 @@ class TracedRequest:
     began_at_seconds: float = field(default_factory=time.monotonic)
     attributes: Attributes = field(default_factory=dict)
     is_streamed: bool = False
+    tenant: int | None = None
     ticket: Ticket | None = None
     refusal_code: str = ""
     status: int = 0
@@ -70,6 +76,13 @@ def traced(request: Request) -> TracedRequest | None:
     return found
 
 
+def note_tenant(scope: Scope, tenant: int) -> None:
+    """Take note of who asks."""
+    about: TracedRequest | None = scope.get("state", {}).get("traced")
+    if about is not None:
+        about.tenant = tenant
+
+
 def note_asked(
     request: Request, body: ChatRequest | CompletionRequest, slo: Slo, model: str
 ) -> Mapping[str, str]:
@@ -79,8 +92,6 @@ def note_asked(
         return {}
     about.is_streamed = bool(body.stream)
     given: dict[str, str | int | float | None] = {
-        "gen_ai.operation.name": "chat" if isinstance(body, ChatRequest) else "text_completion",
-        "gen_ai.provider.name": "edgebatch",
         "gen_ai.request.model": body.model or model,
         "gen_ai.request.max_tokens": slo.max_tokens,
         "gen_ai.request.temperature": body.temperature,
@@ -112,8 +123,8 @@ def attributes_at_end(about: TracedRequest) -> Attributes:
         ended["edgebatch.refusal"] = about.refusal_code
     ticket = about.ticket
     if ticket is None:
-        if about.refusal_code == "queue_full":  # turned away before the scheduler saw it
-            ended |= _outcome(Outcome.REJECTED, Reason.QUEUE_FULL)
+        if about.refusal_code in _TURNED_AWAY:
+            ended |= _outcome(Outcome.REJECTED, _TURNED_AWAY[about.refusal_code])
     elif ticket.record is not None:
         ended |= _outcome(Outcome(ticket.record.outcome), Reason(ticket.record.reason))
         ended |= _served(about, ticket)

@@ -111,16 +111,21 @@ class Tracing:
         carrier = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
+        attributes = {
+            "http.request.method": method,
+            "url.scheme": scope["scheme"],
+            "url.path": scope["path"][:_MOST_PATH_CHARACTERS],
+            "network.protocol.version": scope["http_version"],
+        }
+        if method == "POST" and scope["path"] in ASKING:
+            # also of those who are turned away before they are read; samplers may look at it
+            attributes["gen_ai.operation.name"] = ASKING[scope["path"]]
+            attributes["gen_ai.provider.name"] = "edgebatch"
         span = self._tracer.start_span(
             method,
             self._propagator.extract(carrier),
             SpanKind.SERVER,
-            {
-                "http.request.method": method,
-                "url.scheme": scope["scheme"],
-                "url.path": scope["path"][:_MOST_PATH_CHARACTERS],
-                "network.protocol.version": scope["http_version"],
-            },
+            attributes,
             start_time=about.began_unix_ns,
         )
         headers: dict[str, str] = {}
@@ -164,9 +169,9 @@ class Tracing:
 
     def _key(self, about: TracedRequest) -> Attributes:
         keys = self._gateway.settings.keys
-        if about.ticket is None or not keys:
+        if about.tenant is None or not keys:
             return {}
-        return {"edgebatch.key": keys[about.ticket.arrival.tenant].name}
+        return {"edgebatch.key": keys[about.tenant].name}
 
 
 def _resource() -> Resource:

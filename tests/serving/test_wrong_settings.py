@@ -1,0 +1,96 @@
+"""Settings that are wrong: where, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgebatch.errors import InputError
+from edgebatch.serving.build import build_gateway
+from edgebatch.serving.server import listen
+from edgebatch.serving.settings import load_settings
+from toy_profile import toy_profile
+
+URL = "http://127.0.0.1:9/v1"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("prot = 1", "prot: unknown name 'prot'; did you mean 'port'?"),
+        ("[limits]\nqueu = 4", "limits.queu: unknown name 'queu'; did you mean 'queue'?"),
+        ('[[keys]]\nnmae = "a"', "keys[0].nmae: unknown name 'nmae'; did you mean 'name'?"),
+        ('[[keys]]\nname = "a"', "keys[0].sha256: is missing"),
+        (
+            '[[keys]]\nname = "a"\nsha256 = "pomegranate"',
+            "keys[0].sha256: must be 64 hexadecimal digits, "
+            "as edgebatch serve --hash-key prints them",
+        ),
+        ('port = "abc"', "port: Input should be a valid integer, unable to parse string as an "),
+    ],
+)
+def test_a_file_is_told_where_it_is_wrong(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as raised:
+        load_settings(path, {})
+    assert str(raised.value).startswith(f"{path}: {told}")
+    assert "pomegranate" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("EDGEBATCH_PORT", "abc", "EDGEBATCH_PORT: Input should be a valid integer"),
+        ("EDGEBATCH_LIMITS__QUEU", "4", "EDGEBATCH_LIMITS__QUEU: unknown name 'queu'"),
+        ("EDGEBATCH_LIMITS", '{"queue": 0}', "EDGEBATCH_LIMITS: Input should be greater than"),
+        ("EDGEBATCH_KEYS", "abc", "EDGEBATCH_KEYS: must be JSON, as it is a list or table"),
+    ],
+)
+def test_a_variable_is_named_and_not_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str
+) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text("port = 1\n[limits]\nbody_bytes = 9\n", encoding="utf-8")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InputError) as raised:
+        load_settings(path, {})
+    assert str(raised.value).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, "urls: must say where each precision is served: --url PRECISION=URL"),
+        ({"urls": {"w8": URL}, "precisions": ["w16"]}, "urls: must say where 'w16' is served"),
+        ({"urls": {"w9": URL}}, "precisions.hosted[0]: unknown name 'w9'; did you mean 'w8'?"),
+    ],
+)
+def test_precisions_that_are_served_nowhere_are_told_at_the_start(
+    tmp_path: Path, settings: dict[str, Any], told: str
+) -> None:
+    path = tmp_path / "profile.toml"
+    toy_profile().save(path)
+    with pytest.raises(InputError) as raised:
+        build_gateway(load_settings(None, {"engine": "openai", "profile": path, **settings}))
+    assert str(raised.value).startswith(told)
+
+
+def test_without_names_those_are_hosted_that_are_served(tmp_path: Path) -> None:
+    path = tmp_path / "profile.toml"
+    toy_profile().save(path)
+    settings = load_settings(None, {"engine": "openai", "profile": path, "urls": {"w8": URL}})
+    hosted = build_gateway(settings).scenario.hosting.precisions
+    assert [precision.name for precision in hosted] == ["w8"]
+
+
+def test_a_host_that_is_not_this_machine_is_told_apart_from_a_taken_port() -> None:
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=f"^port: cannot .*:{port}: Address already in use$"):
+            listen("127.0.0.1", port)
+    # set aside for documentation, nobody's
+    with pytest.raises(InputError, match=r"^host: cannot listen at 192\.0\.2\.1:0: Cannot"):
+        listen("192.0.2.1", 0)
