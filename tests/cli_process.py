@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import psutil
 
 
 def edgebatch(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -14,7 +17,7 @@ def edgebatch(*arguments: str | Path, stdin: bytes = b"") -> subprocess.Complete
         input=stdin,
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -27,3 +30,14 @@ def refusal(*arguments: str | Path, stdin: bytes = b"") -> str:
     assert len(lines) == 1, lines
     assert lines[0].startswith("edgebatch: error: ")
     return lines[0]
+
+
+def loaded_engine(pid: int) -> psutil.Process:
+    """Return the engine's process of a command once it holds the model."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        for child in psutil.Process(pid).children(recursive=True):
+            if child.memory_info().rss > 100e6:
+                return child
+        time.sleep(0.1)
+    raise AssertionError("there is no engine")

@@ -52,7 +52,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end, but not for ever."""
 
     async def limited() -> T:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             return await work
 
     return asyncio.run(limited())

@@ -22,6 +22,12 @@ def dbm_to_watts(dbm: float) -> float:
     return decibels_to_ratio(dbm) * MILLI
 
 
+def significant(value: float, digits: int = 3) -> str:
+    """Return a number for people, to so many significant digits or whole: ``0.0124``, ``1,652``."""
+    text = f"{value:.{digits}g}"
+    return f"{value:,.0f}" if "e+" in text and abs(value) < TERA else text
+
+
 def within_budget(use: float, budget: float) -> bool:
     """Return whether ``use`` keeps to ``budget`` at the relative tolerance of the formulation."""
     return use <= budget * (1.0 + RELATIVE_TOLERANCE)

@@ -6,12 +6,11 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from cli_process import edgebatch, refusal
+from cli_process import edgebatch, loaded_engine, refusal
 from edgebatch.calibration.profile import Profile
 
 pytest.importorskip("openvino_genai")
@@ -45,9 +44,9 @@ def test_json_holds_the_profile_and_the_batches_that_judged_it(tmp_path: Path) -
 def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "edgebatch", "calibrate", "-o", str(tmp_path / "p.toml")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(4.0)
+    loaded_engine(process.pid)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert stdout == b""
     assert b"Traceback" not in stderr

@@ -80,7 +80,7 @@ def test_a_reader_that_goes_away_is_no_reason_to_complain() -> None:
     )
     assert process.stdout is not None
     process.stdout.close()
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=300)
     assert (process.returncode, stderr) == (1, b"")
 
 
@@ -92,7 +92,7 @@ def test_a_full_disk_is_one_line() -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             check=False,
-            timeout=60,
+            timeout=300,
         )
     assert result.returncode == 2
     assert result.stderr.decode().splitlines() == [
@@ -111,7 +111,7 @@ def test_an_interrupt_ends_quietly_with_status_130(tmp_path: Path) -> None:
     )
     with pipe.open("wb"):  # waits until the command reads
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=300)
     assert (process.returncode, stdout, stderr) == (130, b"", b"")
 
 
@@ -121,7 +121,7 @@ def test_output_that_cannot_say_a_character_says_its_number(tmp_path: Path) -> N
         capture_output=True,
         env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
         check=True,
-        timeout=60,
+        timeout=300,
     )
     assert b"BLOOM-3b" in result.stdout
     assert result.stdout.isascii()

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli_process import edgebatch, refusal
+from cli_process import edgebatch, loaded_engine, refusal
 from edgebatch.problem import Model, Node, Precision
 from toy_profile import toy_profile
 
@@ -52,6 +52,9 @@ def test_a_run_has_the_figures_of_a_simulation_beside_it() -> None:
     assert max(map(len, table.splitlines())) <= 80
 
 
+@pytest.mark.skipif(
+    not hasattr(psutil.Process, "io_counters"), reason="nobody tells what a process has written"
+)
 def test_a_killed_engine_ends_the_run_and_keeps_every_outcome(
     profile: Path, tmp_path: Path
 ) -> None:
@@ -63,10 +66,11 @@ def test_a_killed_engine_ends_the_run_and_keeps_every_outcome(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    engine = _engine_of(process.pid)
-    time.sleep(2.0)
+    engine = loaded_engine(process.pid)
+    # it reports every step, and half of the answers take 60 of them at most
+    wait_for_writes(engine, 120)
     engine.send_signal(signal.SIGKILL)
-    printed, said = process.communicate(timeout=30)
+    printed, said = process.communicate(timeout=60)
     assert process.returncode == 3
     [line] = said.decode().splitlines()
     assert line.startswith("edgebatch: error: OpenVINO")
@@ -74,20 +78,18 @@ def test_a_killed_engine_ends_the_run_and_keeps_every_outcome(
     assert b"failed" in printed
     with records.open(newline="", encoding="utf-8") as file:
         outcomes = [row["outcome"] for row in csv.DictReader(file)]
-    assert {"in_time", "failed"} <= set(outcomes)
+    assert "failed" in outcomes
+    assert {"in_time", "late"} & set(outcomes)
     assert 0 < len(outcomes) < 2000
     assert not psutil.pid_exists(engine.pid)
 
 
-def _engine_of(pid: int) -> psutil.Process:
-    """Return the engine's process once it holds the model."""
+def wait_for_writes(process: psutil.Process, number: int) -> None:
+    """Wait until a process has written so often."""
     until = time.monotonic() + 60
-    while time.monotonic() < until:
-        for child in psutil.Process(pid).children(recursive=True):
-            if child.memory_info().rss > 100e6:
-                return child
-        time.sleep(0.1)
-    raise AssertionError("there is no engine")
+    while process.io_counters().write_count < number:
+        assert time.monotonic() < until, "it does not go on"
+        time.sleep(0.05)
 
 
 def test_a_model_that_is_none_is_one_line(profile: Path, tmp_path: Path) -> None:

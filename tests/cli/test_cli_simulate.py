@@ -80,7 +80,7 @@ def written_by(folder: Path, hash_seed: str, *arguments: str) -> dict[str, bytes
         env=os.environ | {"PYTHONHASHSEED": hash_seed},
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     assert result.stderr == b""
     return {path.name: path.read_bytes() for path in folder.iterdir()} | {"out": result.stdout}
@@ -157,7 +157,7 @@ def completions(words: str) -> list[str]:
         },
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     assert result.stderr == b""
     return result.stdout.decode().split()
@@ -174,6 +174,7 @@ def completions(words: str) -> list[str]:
         ("edgebatch solve x --solver gr", ["greedy"]),
         ("edgebatch models BLOOM-3", ["BLOOM-3b"]),
         ("edgebatch simulate --chr", ["--chrome-trace"]),
+        ("edgebatch plan --device rtx-40", ["rtx-4060", "rtx-4090"]),
     ],
 )
 def test_the_shell_completes_commands_options_and_names(words: str, offered: list[str]) -> None:
@@ -186,6 +187,6 @@ def test_the_shell_can_be_told_how_to_complete() -> None:
         env=os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     assert b"_EDGEBATCH_COMPLETE=complete_bash" in result.stdout

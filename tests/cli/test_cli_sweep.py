@@ -145,7 +145,7 @@ def test_the_study_of_a_trace_is_run_again_where_the_trace_is(
     kept = folder / STUDY_FILE
     assert str(tmp_path) not in kept.read_text()
     again = ("sweep", kept, "--output", tmp_path / "again")
-    assert "trace.csv: is not here; give it with --trace" in refusal(*again)
+    assert "trace.csv: is not here; run this in its folder, or" in refusal(*again)
     done(kept, "--trace", trace, "--output", tmp_path / "given")
     monkeypatch.chdir(trace.parent)
     done(kept, "--output", tmp_path / "here")

@@ -161,7 +161,7 @@ def running(
         yield run_there
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
     if process.returncode:
         raise RuntimeError(f"{session.gateway} ended with {process.returncode} after SIGTERM")
 
@@ -176,7 +176,7 @@ def run(command: str, folder: Path) -> tuple[str, int]:
         capture_output=True,
         encoding="utf-8",
         check=False,
-        timeout=120,
+        timeout=600,
     )
     printed, said = without_trailing_space(result.stdout), without_trailing_space(result.stderr)
     return printed + said, result.returncode

@@ -21,7 +21,7 @@ def test_an_example_prints_its_committed_output(example: Path, tmp_path: Path) -
         capture_output=True,
         encoding="utf-8",
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert result.stderr == ""
     assert result.stdout == example.with_suffix(".out").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgebatch.cost import evaluate
 from edgebatch.problem import Committed, InFlight, Node, Problem, Request, Requests
-from edgebatch.scheduling import Outcome, RollingRules, RollingScheduler, Waiting
+from edgebatch.scheduling import Outcome, RequestRecord, RollingRules, RollingScheduler, Waiting
 from edgebatch.simulation import ContinuousSimulation, RunLog
 from edgebatch.workload import Arrival
 from toy_runs import TINY_MODEL, W16, arrival, hosting, listed, records
@@ -59,9 +59,9 @@ class JudgedRolling(RollingScheduler):
         problem = Problem(node, TINY_MODEL, (precision,), requests, in_flight=running)
         assert evaluate(problem, range(len(joining)), precision.name).violations == ()
 
-    def complete(self, waiting: Waiting, **times: Any) -> None:
+    def complete(self, waiting: Waiting, **times: Any) -> RequestRecord:
         del self.running[waiting.arrival.number]
-        super().complete(waiting, **times)
+        return super().complete(waiting, **times)
 
 
 @st.composite

@@ -1,4 +1,4 @@
-"""The scheduler in front of an engine under the wall clock."""
+"""The scheduler in front of an engine under the wall clock, which here jumps."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ from edgebatch.scheduling import (
 from edgebatch.simulation import ContinuousSimulation, EpochSimulation
 from edgebatch.solvers import Fcfs
 from edgebatch.workload import Arrival
+from quick_clock import run_quickly
 from toy_runs import TINY_MODEL, W16, arrival, hosting, listed, records
 
 # 40 ms a prompt of one token, its second token 50 ms, its third 60 ms
@@ -98,7 +99,7 @@ DRIVERS = pytest.mark.parametrize("make", [in_epochs, rolling, fcfs])
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(asyncio.wait_for(coroutine, timeout=20))
+    return run_quickly(asyncio.wait_for(coroutine, timeout=20))
 
 
 async def replayed(make: Any, with_engine: SimulatedEngine, *arrivals: Arrival) -> Dispatcher:
@@ -127,9 +128,11 @@ def test_requests_end_as_they_do_in_the_simulation(make: Any) -> None:
     assert [each.outcome for each in real] == [each.outcome for each in simulated]
     assert [each.reason for each in real] == [each.reason for each in simulated]
     assert [each.actual_output_tokens for each in real] == [2, 1, 3, 1, 2]
+    # here joiners are read a step later, so who runs need not wait 120 ms for it: 90 and not 210
+    tolerance = 0.121 if make is fcfs else 0.001
     for ours, theirs in zip(real, simulated, strict=True):
         assert ours.finished_at_seconds == pytest.approx(
-            theirs.finished_at_seconds, abs=0.12, nan_ok=True
+            theirs.finished_at_seconds, abs=tolerance, nan_ok=True
         )
 
 
@@ -263,7 +266,7 @@ def test_a_slow_engine_is_noticed() -> None:
         await replay(listed(arrival(0, 0.0, 1, 6)), dispatcher, PROMPTS)
 
     run(observed())
-    assert scheduler.pace.pace == pytest.approx(1.5, rel=0.1)
+    assert scheduler.pace.pace == pytest.approx(1.5, rel=0.001)
 
 
 def test_a_wrong_decision_ends_the_run_instead_of_hanging() -> None:
@@ -306,7 +309,7 @@ def test_epochs_reckon_with_an_engine_that_was_seen_to_be_slow() -> None:
         await replay(listed(arrival(0, 0.0, 1, 2), in_doubt), dispatcher, PROMPTS)
         return dispatcher.believed_pace
 
-    assert run(observed()) == scheduler.pace.pace == pytest.approx(2.0, rel=0.1)
+    assert run(observed()) == scheduler.pace.pace == pytest.approx(2.0, rel=0.001)
     assert scheduler.ledger.column("outcome").tolist() == [Outcome.IN_TIME, Outcome.EXPIRED]
 
 

@@ -14,7 +14,7 @@ import pytest
 from edgebatch.engines import Engine
 from edgebatch.engines.http_server import ServerAddress
 from edgebatch.engines.openai_http import OpenAIEngine, OpenAISettings
-from edgebatch.serving.gateway import next_pause
+from edgebatch.serving.keeper import next_pause
 from misbehaving_server import MisbehavingServer
 from serving.gateway_thread import GatewayThread
 

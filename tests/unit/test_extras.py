@@ -48,7 +48,7 @@ def without_extras(code: str, *arguments: str, folder: Path) -> subprocess.Compl
         text=True,
         check=False,
         cwd=folder,
-        timeout=60,
+        timeout=300,
     )
 
 

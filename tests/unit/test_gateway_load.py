@@ -29,7 +29,7 @@ def told_of(folder: Path, plan: Sequence[Asked], url: str, *options: str) -> lis
         [sys.executable, str(SCRIPTS / "load.py"), *paths, "--url", url, *options],
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     assert result.stderr == b""
     assert json.loads(result.stdout)["cpu_seconds"] > 0.0
@@ -49,7 +49,7 @@ def test_each_way_in_which_an_answer_can_end_is_told_apart(tmp_path: Path) -> No
         asked("cut:ab"),
         asked("vanish:a"),
         asked("fault:no"),
-        asked("stall:a", deadline=0.1),
+        asked("stall:a", deadline=0.5),
     ]
     with MisbehavingServer().serving() as url:
         told = told_of(tmp_path, plan, f"{url}/completions")
@@ -59,18 +59,18 @@ def test_each_way_in_which_an_answer_can_end_is_told_apart(tmp_path: Path) -> No
     assert told[0].tokens == 5
     assert told[2].retry_after_seconds == 7.0
     assert all(each.first_seconds >= each.sent_seconds for each in told)
-    # three times its deadline of 0.1 s, less what passed until the clock was read
-    assert told[7].took_seconds > 0.25
+    # three times its deadline of 0.5 s, less what passed until the clock was read
+    assert told[7].took_seconds > 1.0
 
 
 def test_requests_are_sent_when_they_are_due_whatever_became_of_others(tmp_path: Path) -> None:
-    plan = [asked("drip:10"), asked("say:a", at=0.1), asked("say:a", at=0.2)]
+    plan = [asked("drip:30"), asked("say:a", at=0.1), asked("say:a", at=0.2)]
     with MisbehavingServer().serving() as url:
         told = told_of(tmp_path, plan, f"{url}/completions")
     assert [each.due_seconds for each in told] == [0.0, 0.1, 0.2]
     # an event loop's timers may ring a little early
     assert all(each.sent_seconds > each.due_seconds - 0.01 for each in told)
-    # ten pieces, 50 ms apart: the others are asked before that is over
+    # thirty pieces, 50 ms apart: the others are asked before that is over
     assert max(each.sent_seconds for each in told) < told[0].last_seconds
 
 

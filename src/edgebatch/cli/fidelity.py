@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgebatch.cli.output import print_json, print_tables
+from edgebatch.units import significant
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -131,9 +132,9 @@ def _coefficients(fidelity: Fidelity) -> Table:
 
     node, [precision] = fidelity.ours.node, fidelity.ours.precisions
     factors: list[tuple[str, Callable[[Any], str]]] = [
-        ("decode_factor", _plain),
-        ("prefill_attention_factor", _plain),
-        ("decode_attention_factor", _plain),
+        ("decode_factor", significant),
+        ("prefill_attention_factor", significant),
+        ("decode_attention_factor", significant),
         ("step_overhead_seconds", _seconds),
         ("request_overhead_seconds", _seconds),
     ]
@@ -147,12 +148,8 @@ def _coefficients(fidelity: Fidelity) -> Table:
     )
 
 
-def _plain(value: float) -> str:
-    return f"{value:.3g}"
-
-
 def _seconds(value: float) -> str:
-    return f"{value * 1e3:.3g} ms"
+    return f"{significant(value * 1e3)} ms"
 
 
 def _document(fidelity: Fidelity, folder: str, seed: int) -> dict[str, Any]:

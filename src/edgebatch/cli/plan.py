@@ -9,12 +9,12 @@ import typer
 
 from edgebatch.cli.output import print_json, print_tables, stderr_console, write_json
 from edgebatch.cli.scenario_options import (
-    ScenarioArgument,
     SeedOption,
     SetOption,
     TraceOption,
     load_scenario,
     policy_names,
+    scenario_names,
 )
 from edgebatch.files import require_place
 
@@ -36,8 +36,9 @@ DEFAULT_SCENARIO = "orin-chat"
 
 def _device_names() -> list[str]:
     from edgebatch.presets import devices
+    from edgebatch.study.candidates import slug
 
-    return ["all", *devices()]
+    return ["all", *map(slug, devices())]  # names have blanks, at which a shell cuts
 
 
 def _model_names() -> list[str]:
@@ -53,7 +54,14 @@ def _precision_names() -> list[str]:
 
 
 def command(
-    scenario: ScenarioArgument = None,
+    scenario: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCENARIO",
+            help="TOML file, or the name of a built-in scenario (edgebatch scenario --list).",
+            autocompletion=scenario_names,
+        ),
+    ] = DEFAULT_SCENARIO,
     devices: Annotated[
         list[str] | None,
         typer.Option(
@@ -133,7 +141,7 @@ def command(
     if output is not None:
         require_place("--output", output)
     # a trace brings lengths and arrivals, and the default scenario is the same with one or without
-    loaded = load_scenario(scenario or DEFAULT_SCENARIO, trace, seed, settings)
+    loaded = load_scenario(scenario, trace, seed, settings)
     choice = Choice(
         devices=devices or (),
         models=models or (),

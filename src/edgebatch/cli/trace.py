@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgebatch.cli.output import print_json, print_tables, stderr_console
+from edgebatch.units import significant
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -90,7 +91,8 @@ def _overview(
     if statistics.span_seconds > 0.0:
         pairs.append(("over time", sparkline(rate.counts)))
         peak = max(rate.counts) / rate.bin_seconds
-        pairs.append(("", f"a bar is {rate.bin_seconds:g} s, the highest {peak:.3g} requests/s"))
+        highest = f"the highest {significant(peak)} requests/s"
+        pairs.append(("", f"a bar is {rate.bin_seconds:g} s, {highest}"))
     return make_details(pairs, title=str(trace.path))
 
 
@@ -118,7 +120,7 @@ def _lengths(statistics: TraceStatistics) -> Table:
 
 
 def _number(value: float | None, explained: str) -> str:
-    return "" if value is None else f"{value:.3g}{explained}"
+    return "" if value is None else f"{significant(value)}{explained}"
 
 
 def _duration(seconds: float) -> str:

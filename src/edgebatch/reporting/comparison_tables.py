@@ -9,6 +9,7 @@ from rich.table import Table
 
 from edgebatch.comparison import Comparison, Run
 from edgebatch.reporting.tables import Column, broken, make_table
+from edgebatch.units import significant
 
 _RATES_A_TABLE = 5
 _LABEL_WIDTH = 24
@@ -23,7 +24,7 @@ def load_tables(comparison: Comparison) -> list[Table]:
     rates = comparison.rates()
     caption = "per cent of all requests, and requests per second, that were served in time"
     if comparison.capacity_per_second is not None:
-        caption += f"; 1× is {comparison.capacity_per_second:.3g} requests/s"
+        caption += f"; 1× is {significant(comparison.capacity_per_second)} requests/s"
     starts = range(0, len(rates), _RATES_A_TABLE)
     return [
         _load_table(
@@ -39,7 +40,8 @@ def _load_table(comparison: Comparison, rates: Sequence[float], caption: str) ->
     headings = []
     for rate in rates:
         load = comparison.of(comparison.policies()[0], rate)[0].load
-        headings.append(f"{rate:.3g}/s" if load is None else f"{load:g}×\n{rate:.3g}/s")
+        per_second = f"{significant(rate)}/s"
+        headings.append(per_second if load is None else f"{load:g}×\n{per_second}")
     rows = [
         (
             broken(policy, _LABEL_WIDTH),
@@ -54,7 +56,7 @@ def _load_table(comparison: Comparison, rates: Sequence[float], caption: str) ->
 def _share_and_rate(runs: Sequence[Run]) -> str:
     share = 100.0 * _mean(runs, lambda run: run.summary["attainment"])
     rate = _mean(runs, lambda run: run.summary["throughput_per_second"])
-    return f"{share:.1f}%\n{rate:.3g}/s"
+    return f"{share:.1f}%\n{significant(rate)}/s"
 
 
 def detail_table(comparison: Comparison, rate_per_second: float) -> Table:
@@ -93,7 +95,8 @@ def detail_table(comparison: Comparison, rate_per_second: float) -> Table:
         "requests running at once; per cent of time computing and of memory at its peak; "
         "the budget that kept most candidates out"
     )
-    return make_table(columns, rows, title=f"At {rate_per_second:.3g} requests/s", caption=caption)
+    title = f"At {significant(rate_per_second)} requests/s"
+    return make_table(columns, rows, title=title, caption=caption)
 
 
 def tuning_table(comparison: Comparison) -> Table:
@@ -101,7 +104,7 @@ def tuning_table(comparison: Comparison) -> Table:
     rows = [
         (
             broken(policy, _LABEL_WIDTH),
-            f"{rate:.3g}/s",
+            f"{significant(rate)}/s",
             comparison.of(policy, rate)[0].knobs.partition(":")[2].replace(",", ", ") or "–",
         )
         for policy in comparison.policies()
@@ -122,7 +125,7 @@ def _part(outcome: str) -> Callable[[Run], float]:
 def _latency(runs: Sequence[Run]) -> str:
     seconds = [run.summary["latencies"]["e2e_seconds"] for run in runs]
     known = [each["p95"] for each in seconds if each is not None]
-    return f"{fmean(known):.3g}" if known else "–"
+    return significant(fmean(known)) if known else "–"
 
 
 def _binding(runs: Sequence[Run]) -> str:

@@ -11,7 +11,7 @@ from edgebatch.study.investigation import Finding, Status
 from edgebatch.study.operation import Operation
 from edgebatch.study.plan import Plan
 from edgebatch.study.ranking import explanation
-from edgebatch.units import GIGA
+from edgebatch.units import GIGA, significant
 
 
 def plan_tables(plan: Plan) -> list[Table]:
@@ -31,7 +31,7 @@ def _ranking_table(plan: Plan, findings: Sequence[Finding]) -> Table:
     rate = question.rate_per_second
     columns = [_NAME, Column("Sustains\nrequests/s")]
     if rate is not None:
-        columns.append(Column(f"In time\nat {rate:.3g}/s"))
+        columns.append(Column(f"In time\nat {significant(rate)}/s"))
     columns += [Column("KV GB\nspare"), Column("Binds\nfirst", numeric=False), Column("J each")]
     rows = [
         (
@@ -90,9 +90,12 @@ def _name(finding: Finding) -> str:
 def _sustained(finding: Finding) -> str:
     found = finding.saturation
     assert found is not None
+    assert found.rate_per_second is not None
+    assert found.low_per_second is not None
     if found.high_per_second is None:
-        return f">{found.low_per_second:.3g}\n"
-    return f"{found.rate_per_second:.3g}\n{found.low_per_second:.3g}–{found.high_per_second:.3g}"
+        return f">{significant(found.low_per_second)}\n"
+    low, high = significant(found.low_per_second), significant(found.high_per_second)
+    return f"{significant(found.rate_per_second)}\n{low}–{high}"
 
 
 def _share(operation: Operation | None) -> str:
@@ -117,13 +120,14 @@ def _energy(finding: Finding) -> str:
     energy = operation.energy if operation is not None else None
     if energy is None:
         return "–"
-    return f"{energy.computing_joules:.3g}\n{energy.always_on_joules:.3g}"
+    return f"{significant(energy.computing_joules)}\n{significant(energy.always_on_joules)}"
 
 
 def _seconds(operation: Operation | None, percentile: str) -> str:
     if operation is None or operation.e2e_seconds is None or operation.ttft_seconds is None:
         return "–"
-    return f"{operation.e2e_seconds[percentile]:.3g}\n{operation.ttft_seconds[percentile]:.3g}"
+    whole, first = operation.e2e_seconds[percentile], operation.ttft_seconds[percentile]
+    return f"{significant(whole)}\n{significant(first)}"
 
 
 def _use(operation: Operation | None) -> str:

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from edgebatch.reporting.tables import Column, make_details, make_table
 from edgebatch.simulation import Summary
+from edgebatch.units import significant
 
 
 def outcome_table(summary: Summary, title: str) -> Table:
@@ -19,9 +20,9 @@ def outcome_table(summary: Summary, title: str) -> Table:
         ("failed", _count(summary.failed, summary) if summary.failed else ""),
         ("cancelled", _count(summary.cancelled, summary) if summary.cancelled else ""),
         ("why not served", _counts(summary.reasons)),
-        ("throughput", f"{summary.throughput_per_second:.4g} requests/s in time"),
-        ("goodput", f"{summary.goodput_tokens_per_second:.4g} tokens/s in time"),
-        ("span", f"{summary.span_seconds:.4g} s"),
+        ("throughput", f"{significant(summary.throughput_per_second, 4)} requests/s in time"),
+        ("goodput", f"{significant(summary.goodput_tokens_per_second, 4)} tokens/s in time"),
+        ("span", f"{significant(summary.span_seconds, 4)} s"),
         ("served in", _counts(summary.precisions)),
     ]
     return make_details(pairs, title=title)
@@ -38,7 +39,7 @@ def latency_table(summary: Summary) -> Table:
     )
     keys = ("mean", "p50", "p90", "p95", "p99", "max")
     rows = [
-        (name, *("–" if values is None else f"{values[key]:.3g}" for key in keys))
+        (name, *("–" if values is None else significant(values[key]) for key in keys))
         for name, values in figures
     ]
     return make_table([Column("", numeric=False), *(Column(key) for key in keys)], rows)
@@ -53,8 +54,12 @@ def use_table(summary: Summary) -> Table:
             "memory",
             f"{100 * use.memory_mean:.1f} % in the mean, {100 * use.memory_peak:.1f} % peak",
         ),
-        ("uplink, downlink", f"{100 * use.uplink_mean:.2g} %, {100 * use.downlink_mean:.2g} %"),
-        ("running at once", f"{use.running_mean:.3g}"),
+        (
+            "uplink, downlink",
+            f"{significant(100 * use.uplink_mean, 2)} %, "
+            f"{significant(100 * use.downlink_mean, 2)} %",
+        ),
+        ("running at once", significant(use.running_mean)),
         ("what bound", _counts(use.binding)),
         ("decisions", f"{effort.decisions:,}, of them {effort.batches:,} batches"),
         ("proven optimal", f"{effort.proven:,} batches" if effort.nodes else ""),
@@ -78,12 +83,12 @@ def beside_table(measured: Summary, simulated: Summary, pace: float) -> Table:
     for name, field in (("first token", "ttft_seconds"), ("whole answer", "e2e_seconds")):
         for key in ("p50", "p95"):
             figures = [getattr(each.latencies, field) for each in (measured, simulated)]
-            cells = ("–" if each is None else f"{each[key]:.3g}" for each in figures)
+            cells = ("–" if each is None else significant(each[key]) for each in figures)
             rows.append((f"{name} {key}, s", *cells))
     use = [f"{100 * each.use.compute:.1f} %" for each in (measured, simulated)]
     rows.append(("computing", *use))
     columns = [Column("", numeric=False), Column("measured"), Column("simulated")]
-    told = f"the engine took {pace:.3g} times as long as its profile says"
+    told = f"the engine took {significant(pace)} times as long as its profile says"
     return make_table(columns, rows, caption=told)
 
 

@@ -15,6 +15,8 @@ _PREFIXES = ((1e15, "P"), (TERA, "T"), (GIGA, "G"), (MEGA, "M"), (1e3, "k"))
 _BARS = "▁▂▃▄▅▆▇█"
 _CAPTION_WIDTH = 60
 """A caption is as wide as its table, so tables with a long one are at least so wide."""
+_PADDING = 4
+"""Blanks around the two cells of a row without lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,13 @@ def make_details(pairs: Iterable[tuple[str, str]], *, title: str = "") -> Table:
     table = Table(
         title=title or None, title_justify="left", title_style="bold", box=None, show_header=False
     )
+    rows = [(name, text) for name, text in pairs if text]
+    names = max((len(name) for name, _ in rows), default=0)
     table.add_column(no_wrap=True, style="dim")
-    table.add_column(overflow="fold")
-    for name, text in pairs:
-        if text:
-            table.add_row(name, text)
+    # a title is broken where its table ends
+    table.add_column(overflow="fold", min_width=len(title) - names - _PADDING)
+    for row in rows:
+        table.add_row(*row)
     return table
 
 

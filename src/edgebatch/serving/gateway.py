@@ -1,23 +1,21 @@
-"""From a request to a ticket: counting its tokens, asking the scheduler, keeping the engine up."""
+"""From a request to a ticket: counting its tokens, and putting it to the scheduler."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import math
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 
 import structlog
 
 from edgebatch.engines import Engine, EngineInfo, Finish, Prompt, Sampling
-from edgebatch.errors import EdgebatchError, EngineError
+from edgebatch.errors import EngineError
 from edgebatch.realtime import Dispatcher, Job
 from edgebatch.scenario import Policy, Scenario
 from edgebatch.scheduling import FastestAnswer, Outcome, Reason, RequestRecord
 from edgebatch.serving.failures import Failures
+from edgebatch.serving.keeper import EngineKeeper, State
 from edgebatch.serving.lengths import LengthPredictor
 from edgebatch.serving.refusals import (
     Refusal,
@@ -32,29 +30,10 @@ from edgebatch.serving.ticket import Ticket
 from edgebatch.workload import Arrival
 
 _MOST_RECORDS = 10_000
-_LONGEST_PAUSE_SECONDS = 30.0
-_LONGEST_REMOTE_PAUSE_SECONDS = 1.0
-"""To look for a server is one short call, and nobody is served until it is found."""
-_QUIET_SECONDS = 60.0
-"""How long the log does not say again that the engine cannot start, for the same reason."""
-_STEADY_SECONDS = 60.0
-"""An engine that ran so long is restarted without a pause when it breaks."""
 _ESTIMATE_SECONDS = 0.05
 """How long an estimate of when to retry is told to whoever else is turned away."""
 _BYTES_PER_TOKEN = 3
 """Fewer than of most texts, so that a prompt is not taken for shorter than it is."""
-
-log = structlog.get_logger("edgebatch.gateway")
-
-
-class State(StrEnum):
-    """What the gateway can do."""
-
-    STARTING = "starting"
-    READY = "ready"
-    ENGINE_DOWN = "engine down"
-    DRAINING = "draining"
-    STOPPED = "stopped"
 
 
 class Gateway:
@@ -67,17 +46,11 @@ class Gateway:
         make_engine: makes the engine, and again after it broke.
 
     Attributes:
-        state: what it can do.
-        info: what the engine says of itself.
-        dispatcher: the scheduler's driver.
+        keeper: who keeps the engine running.
         outcomes: how many requests ended how, and why.
-        num_restarts: how often the engine broke and came back.
         num_received: requests put to the scheduler or turned away at once; each is counted in
             ``outcomes`` when it ends.
     """
-
-    dispatcher: Dispatcher
-    info: EngineInfo
 
     def __init__(
         self,
@@ -87,24 +60,40 @@ class Gateway:
         make_engine: Callable[[], Engine],
     ) -> None:
         self.settings, self.scenario, self.policy = settings, scenario, policy
-        self.state = State.STARTING
+        self._failures = Failures()
+        self.keeper = EngineKeeper(make_engine, self._make_dispatcher, self._failures)
         self.outcomes: Counter[tuple[Outcome, Reason]] = Counter()
-        self.num_restarts = 0
         self.num_received = 0
         self.on_end: list[Callable[[Ticket, RequestRecord], None]] = []
         self.on_count: list[Callable[[Outcome, Reason], None]] = []
         self.on_turned_away: list[Callable[[int, Reason], None]] = []
-        self._make_engine = make_engine
         self._numbers = itertools.count()
         self._lengths = LengthPredictor(settings.lengths)
         self._unfinished: Counter[int] = Counter()
-        self._has_tokenizer = True
         self._estimate_seconds = 0.0
         self._estimate_until = -math.inf
-        self._supervising: asyncio.Task[None] | None = None
-        self._failures = Failures()
         hosting = scenario.hosting
         self._fastest = FastestAnswer(hosting.node, hosting.model, hosting.precisions)
+
+    @property
+    def state(self) -> State:
+        """What it can do."""
+        return self.keeper.state
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the engine says of itself."""
+        return self.keeper.info
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """The scheduler's driver."""
+        return self.keeper.dispatcher
+
+    @property
+    def num_restarts(self) -> int:
+        """How often the engine broke and came back."""
+        return self.keeper.num_restarts
 
     async def start(self) -> None:
         """Start the engine and begin to take requests.
@@ -113,35 +102,15 @@ class Gateway:
             EngineError: it cannot start.
             InputError: it cannot load the model.
         """
-        engine = self._make_engine()
-        try:
-            self.info = await engine.start()
-            self._has_tokenizer = await _has_tokenizer(engine)
-        except BaseException:
-            await engine.stop()
-            raise
-        self.dispatcher = self.scenario.dispatcher(self.policy, engine)
-        self.dispatcher.limit_running(self.info.max_running)
-        self.dispatcher.keep(_MOST_RECORDS)
-        self.state = State.READY
-        self._supervising = asyncio.create_task(self._supervise())
+        await self.keeper.start()
 
     async def drain(self) -> None:
         """Take no new requests and wait until those that came in have ended, for so long."""
-        self.state = State.DRAINING
-        try:
-            await asyncio.wait_for(self.dispatcher.until_all_ended(), self.settings.drain_seconds)
-        except TimeoutError:
-            log.warning("not drained in time", unfinished=self.dispatcher.num_unfinished)
+        await self.keeper.drain(self.settings.drain_seconds)
 
     async def stop(self) -> None:
         """End the engine; whoever still waits or runs has failed."""
-        self.state = State.STOPPED
-        if self._supervising is not None:
-            self._supervising.cancel()
-            await asyncio.gather(self._supervising, return_exceptions=True)
-            self.dispatcher.abandon_all()
-            self._failures.tell_lost("the gateway ended before it did", self.info.engine)
+        await self.keeper.stop()
 
     async def ask(
         self,
@@ -230,6 +199,11 @@ class Gateway:
         if self.dispatcher.num_waiting >= self.settings.limits.queue:
             raise self._full(tenant, "too many requests are waiting")
 
+    def _make_dispatcher(self, engine: Engine) -> Dispatcher:
+        dispatcher = self.scenario.dispatcher(self.policy, engine)
+        dispatcher.keep(_MOST_RECORDS)
+        return dispatcher
+
     def _turn_away(self, tenant: int, reason: Reason) -> None:
         self.num_received += 1
         self._count(Outcome.REJECTED, reason)
@@ -266,7 +240,7 @@ class Gateway:
 
     async def _counted(self, prompt: Prompt, tenant: int) -> tuple[Prompt, int]:
         """Return the prompt as token ids, and how many; without a tokenizer, at most so many."""
-        if prompt.tokens is None and not self._has_tokenizer:
+        if prompt.tokens is None and not self.keeper.has_tokenizer:
             return prompt, _at_most_tokens(prompt)
         try:
             tokens = prompt.tokens or await self.dispatcher.engine.encode(prompt)
@@ -333,77 +307,6 @@ class Gateway:
             )
         total = arrival.prompt_tokens + arrival.actual_output_tokens
         return f"{total} tokens of prompt and answer do not fit the memory; ask for fewer"
-
-    async def _supervise(self) -> None:
-        """Keep the engine running until cancelled."""
-        pause = 0.0
-        try:
-            while True:
-                began_at = time.monotonic()
-                try:
-                    await self.dispatcher.run()
-                except EngineError as error:
-                    log.warning("engine broke", error=str(error))
-                    self._failures.tell_lost(str(error), self.info.engine)
-                if time.monotonic() - began_at > _STEADY_SECONDS:
-                    pause = 0.0
-                pause = await self._restart(pause)
-        except Exception:
-            # a bug: rather refuse everyone than let them wait for nothing
-            log.exception("the gateway cannot go on")
-            self.state = State.STOPPED
-            self.dispatcher.abandon_all()
-            self._failures.tell_lost("the gateway failed", self.info.engine)
-            raise
-        finally:
-            await self.dispatcher.engine.stop()
-
-    async def _restart(self, pause: float) -> float:
-        """Start the engine again, and again until it runs; return how long to wait next time."""
-        said, said_at = "", -math.inf
-        while True:
-            if self.state is State.READY:
-                self.state = State.ENGINE_DOWN
-            await self.dispatcher.engine.stop()
-            await asyncio.sleep(pause)
-            engine = self._make_engine()
-            self.dispatcher.engine = engine
-            pause = next_pause(pause, is_remote=engine.is_remote)
-            try:
-                self.info = await engine.start()
-            except Exception as error:  # noqa: BLE001 - whatever a server answers, it is looked for
-                told = str(error) if isinstance(error, EdgebatchError) else repr(error)
-                now = time.monotonic()
-                if told != said or now - said_at >= _QUIET_SECONDS:
-                    said, said_at = told, now
-                    log.warning("engine cannot start", error=said, retry_seconds=pause)
-                continue
-            self.num_restarts += 1
-            # it may have been started with another limit
-            self.dispatcher.limit_running(self.info.max_running)
-            if self.state is State.ENGINE_DOWN:
-                self.state = State.READY
-            log.info("engine runs again", restarts=self.num_restarts)
-            return pause
-
-
-def next_pause(pause: float, *, is_remote: bool) -> float:
-    """Return how long to wait before the engine is started again, in seconds.
-
-    Args:
-        pause: how long it was the last time.
-        is_remote: whether to start it is only to look whether it is there.
-    """
-    longest = _LONGEST_REMOTE_PAUSE_SECONDS if is_remote else _LONGEST_PAUSE_SECONDS
-    return min(longest, 2.0 * pause + 0.5)
-
-
-async def _has_tokenizer(engine: Engine) -> bool:
-    try:
-        await engine.encode(Prompt(text="a"))
-    except EngineError:
-        return False
-    return True
 
 
 def _at_most_tokens(prompt: Prompt) -> int:

@@ -17,7 +17,8 @@ from prometheus_client.registry import Collector
 
 from edgebatch.scheduling import Outcome, Reason, RequestRecord
 from edgebatch.serving.answers import is_whole
-from edgebatch.serving.gateway import Gateway, State
+from edgebatch.serving.gateway import Gateway
+from edgebatch.serving.keeper import State
 from edgebatch.serving.ticket import Ticket
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from edgebatch.realtime.dispatcher import Member
 from edgebatch.scheduling import Outcome, Reason, RequestRecord
-from edgebatch.serving.gateway import Gateway, State
+from edgebatch.serving.gateway import Gateway
+from edgebatch.serving.keeper import State
 from edgebatch.serving.last_minute import LastMinute, told_counts
 from edgebatch.serving.ticket import Ticket
 from edgebatch.workload import Arrival

@@ -77,7 +77,7 @@ def candidates(document: Mapping[str, Any], choice: Choice, policy: Policy) -> l
         UnknownNameError: no such device, model or precision.
         InputError: something is asked for twice, or beside what excludes it.
     """
-    document = _with_profile(document, choice)
+    document = with_profile(document, choice)
     chosen_devices = _device_names(choice.devices)
     chosen_models = [lookup(models(), name, "--model").name for name in choice.models]
     groups = _precision_groups(choice.precisions, document)
@@ -104,7 +104,12 @@ def hosting_of(document: Mapping[str, Any]) -> Hosting:
     return build_hosting(validated(document, ScenarioDocument).model_dump(exclude_unset=True))
 
 
-def _with_profile(document: Mapping[str, Any], choice: Choice) -> dict[str, Any]:
+def with_profile(document: Mapping[str, Any], choice: Choice) -> dict[str, Any]:
+    """Return a scenario document with the chosen profile in place of node, model and precisions.
+
+    Raises:
+        InputError: a device or model is asked for beside a profile.
+    """
     result = dict(document)
     if choice.profile is not None:
         result = {**overridden(result, ["profile=file"]), "profile": choice.profile}
@@ -120,14 +125,15 @@ def _device_names(asked: Sequence[str]) -> list[str]:
         if len(asked) > 1:
             raise InputError("--device", f"{ALL} must stand alone")
         return list(devices())
-    by_slug = {_slug(name): name for name in devices()}
+    by_slug = {slug(name): name for name in devices()}
     for name in asked:
-        if _slug(name) not in by_slug:
+        if slug(name) not in by_slug:
             raise UnknownNameError("--device", name, devices())
-    return [by_slug[_slug(name)] for name in asked]
+    return [by_slug[slug(name)] for name in asked]
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """Return a device's name in small letters and hyphens, to be typed without quotes."""
     return re.sub(r"[^a-z0-9.]+", "-", name.casefold()).strip("-")
 
 

@@ -11,7 +11,10 @@ from typing import Any
 from edgebatch.errors import InputError
 
 _PATH_KEYS = ("trace", "lengths")
-"""Keys of a workload that hold a path; so does ``path`` in the table of a distribution."""
+"""Keys of a workload that hold a path.
+
+So does ``path`` in the table of a distribution, and ``profile`` of the whole document.
+"""
 
 
 def canonical_hash(document: Mapping[str, Any]) -> str:
@@ -26,6 +29,11 @@ def file_digests(documents: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     Raises:
         InputError: a file cannot be read.
     """
+    return {path: file_digest(path) for path in file_paths(documents)}
+
+
+def file_paths(documents: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the path of every file that scenario documents name, each once, sorted."""
     paths: set[str] = set()
 
     def note(path: str) -> str:
@@ -34,7 +42,7 @@ def file_digests(documents: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
     for document in documents:
         with_paths(document, note)
-    return {path: file_digest(path) for path in sorted(paths)}
+    return sorted(paths)
 
 
 def with_digests(document: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
@@ -49,16 +57,19 @@ def with_absolute_paths(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_paths(document: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
     """Return a copy of a scenario document with every path of a file changed."""
+    result = dict(document)
+    if isinstance(profile := document.get("profile"), str):
+        result["profile"] = change(profile)
     workload = document.get("workload")
     if not isinstance(workload, dict):
-        return dict(document)
+        return result
     changed = dict(workload)
     for key, value in workload.items():
         if key in _PATH_KEYS and isinstance(value, str):
             changed[key] = change(value)
         elif isinstance(value, dict) and isinstance(value.get("path"), str):
             changed[key] = {**value, "path": change(value["path"])}
-    return {**document, "workload": changed}
+    return {**result, "workload": changed}
 
 
 def file_digest(path: str) -> str:

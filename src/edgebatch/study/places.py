@@ -76,7 +76,7 @@ def require_read_by(study: Study, trace: Path) -> None:
 
 
 def _found(name: str, digest: str, candidates: Iterable[Path]) -> str:
-    problem = "is not here; give it with --trace, or run this in its folder"
+    problem = "is not here; run this in its folder, or name it with --trace if it is a trace"
     for path in candidates:
         if path.is_file():
             if file_digest(str(path)) == digest:

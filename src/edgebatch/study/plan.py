@@ -15,8 +15,10 @@ from edgebatch.scenario import parse_policy
 from edgebatch.scenario.schema import ScenarioDocument
 from edgebatch.scenario.workload import build_workload
 from edgebatch.schema import validated
-from edgebatch.study.candidates import Choice, candidates, hosting_of
+from edgebatch.study.candidates import Choice, candidates, hosting_of, with_profile
+from edgebatch.study.digests import file_paths, with_paths
 from edgebatch.study.investigation import Finding, Question, Status, investigation
+from edgebatch.study.places import names_of
 from edgebatch.study.ranking import explanation, ranked, recommendation, tied_with_first
 from edgebatch.study.rounds import carried_out
 from edgebatch.study.saturation import MOST_RUNS
@@ -60,9 +62,12 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data for JSON; equal plans have equal data.
 
-        JSON has no infinity, so a scenario's stands there as the text ``inf``.
+        JSON has no infinity, so a scenario's stands there as the text ``inf``. Files go by their
+        names, with folders only where two have the same name.
         """
         tied = tied_with_first(self.findings)
+        documents = [self.scenario, *(each.candidate.document for each in self.findings)]
+        names = names_of(file_paths(documents))
         return {
             "format": FORMAT,
             "kind": "plan",
@@ -70,9 +75,9 @@ class Plan:
             "question": asdict(self.question),
             "assumptions": list(ASSUMPTIONS),
             "recommendation": self.recommendation,
-            "scenario": _spelt_out(self.scenario),
+            "scenario": _portable(self.scenario, names),
             "candidates": [
-                _entry(finding, rank, finding in tied)
+                _entry(finding, rank, finding in tied, names)
                 for rank, finding in enumerate(self.findings, start=1)
             ],
         }
@@ -113,7 +118,7 @@ def plan(
     if most_runs not in STUDENT_975:
         raise InputError("--runs", f"must be {', '.join(map(str, STUDENT_975))}, got {most_runs}")
     decides = parse_policy(policy)
-    document = dict(scenario)
+    document = with_profile(scenario, choice)
     compared = candidates(document, choice, decides)
     checked = validated(document, ScenarioDocument).model_dump(exclude_unset=True)
     require_deadlines(build_workload(checked["workload"], checked.get("seed", 0)), target)
@@ -126,7 +131,7 @@ def plan(
     return Plan(document, question, tuple(ranked(findings)))
 
 
-def _entry(finding: Finding, rank: int, tied: bool) -> dict[str, Any]:
+def _entry(finding: Finding, rank: int, tied: bool, names: Mapping[str, str]) -> dict[str, Any]:
     """Return one candidate as plain data."""
     candidate = finding.candidate
     sustains = finding.status is Status.SUSTAINS
@@ -159,7 +164,7 @@ def _entry(finding: Finding, rank: int, tied: bool) -> dict[str, Any]:
         "at_rate": _optional(finding.at_rate),
         "runs": _optional(finding.length),
         "points": [] if found is None else [asdict(point) for point in found.points],
-        "scenario": _spelt_out(candidate.document),
+        "scenario": _portable(candidate.document, names),
     }
 
 
@@ -180,6 +185,10 @@ def _quality(finding: Finding) -> list[dict[str, Any]]:
 
 def _optional(part: Any) -> dict[str, Any] | None:
     return None if part is None else asdict(part)
+
+
+def _portable(document: Mapping[str, Any], names: Mapping[str, str]) -> Any:
+    return _spelt_out(with_paths(document, names.__getitem__))
 
 
 def _spelt_out(value: Any) -> Any:

@@ -9,7 +9,7 @@ from edgebatch.study.feasibility import Feasibility
 from edgebatch.study.investigation import Finding, Question, Status
 from edgebatch.study.saturation import Point
 from edgebatch.study.shares import STUDENT_975, Verdict
-from edgebatch.units import GIGA
+from edgebatch.units import GIGA, significant
 
 
 def ranked(findings: Sequence[Finding]) -> list[Finding]:
@@ -86,7 +86,7 @@ def _at_rate(first: Finding, question: Question) -> str:
         return ""
     low, high = 100 * asked.share.low, 100 * asked.share.high
     share = f"{100 * asked.share.mean:.1f} % of them in time ({low:.1f} to {high:.1f})"
-    return f" At {rate:.3g}/s it serves {share}."
+    return f" At {significant(rate)}/s it serves {share}."
 
 
 def _setting(finding: Finding) -> str:
@@ -102,10 +102,7 @@ def explanation(finding: Finding) -> str:
             f"{_gigabytes(feasibility.weights_bytes)}, memory {_gigabytes(feasibility.node_bytes)}"
         )
     if finding.status is Status.OUT_OF_REACH:
-        return (
-            f"at most {100 * feasibility.ceiling:.3g} % at any load, because "
-            f"{_listed(_obstacles(feasibility))}"
-        )
+        return f"{_if_alone(feasibility)}; {_listed(_obstacles(feasibility))}"
     if finding.status is Status.BELOW_TARGET and finding.saturation is not None:
         return _too_few_in_time(finding.saturation.points[0], feasibility)
     return ""
@@ -125,8 +122,12 @@ def _too_few_in_time(lowest: Point, feasibility: Feasibility) -> str:
     if lowest.verdict is Verdict.UNDECIDED:
         seen += ", too near the target to tell"
         seen += "" if share.runs >= max(STUDENT_975) else f" (--runs {max(STUDENT_975)} may)"
-    ceiling = f"{100 * feasibility.ceiling:.4g} %"
-    return f"{seen}; in a sample {ceiling} could be if each had the node to itself"
+    return f"{seen}; {_if_alone(feasibility)}"
+
+
+def _if_alone(feasibility: Feasibility) -> str:
+    share = f"{100 * feasibility.ceiling:.4g} %"
+    return f"in a sample {share} could be in time if each had the node to itself"
 
 
 def _is_undecided(finding: Finding) -> bool:
@@ -147,9 +148,9 @@ def _obstacles(feasibility: Feasibility) -> list[str]:
         "deadline": "have deadlines shorter than their fastest answer",
     }
     if feasibility.fastest_seconds is not None:
-        words["deadline"] += f" ({feasibility.fastest_seconds:.3g} s)"
+        words["deadline"] += f" ({significant(feasibility.fastest_seconds)} s)"
     by_share = sorted(feasibility.hopeless.items(), key=lambda item: -item[1])
-    return [f"{100 * share:.3g} % {words[reason]}" for reason, share in by_share]
+    return [f"{100 * share:.4g} % {words[reason]}" for reason, share in by_share]
 
 
 def _rate(finding: Finding) -> str:
@@ -157,10 +158,9 @@ def _rate(finding: Finding) -> str:
     assert found is not None
     assert found.rate_per_second is not None
     if found.high_per_second is None:
-        return f"more than {found.rate_per_second:.3g}/s"
-    return (
-        f"{found.rate_per_second:.3g}/s ({found.low_per_second:.3g} to {found.high_per_second:.3g})"
-    )
+        return f"more than {significant(found.rate_per_second)}/s"
+    low, high = _bounds(finding)
+    return f"{significant(found.rate_per_second)}/s ({significant(low)} to {significant(high)})"
 
 
 def _listed(parts: Sequence[str]) -> str:
@@ -181,7 +181,8 @@ def _bounds(finding: Finding) -> tuple[float, float]:
 
 def _overlap(one: Finding, other: Finding) -> bool:
     (low, high), (other_low, other_high) = _bounds(one), _bounds(other)
-    return low <= other_high and other_low <= high
+    # where only the ends meet, one is shown to be above the target at the rate and one below
+    return low < other_high and other_low < high
 
 
 def _by_rate(finding: Finding) -> float:

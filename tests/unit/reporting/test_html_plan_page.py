@@ -15,7 +15,11 @@ from edgebatch.reporting.html.opening import page_of
 from edgebatch.reporting.html.page import render
 from edgebatch.reporting.html.plan.document import read_plan
 from edgebatch.reporting.html.plan.origin import rerun_command
+from edgebatch.study.candidates import Choice
+from edgebatch.study.plan import plan as planning
 from report_inputs import listing, planned
+from toy_profile import toy_profile
+from toy_scenario import TOY
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +74,9 @@ def test_memory_adds_up_to_the_node_where_the_model_fits(file: Path) -> None:
     plan = read_plan(file)
     [plots] = [section for section in page_of(file).sections if section.identity == "plots"]
     [memory] = [chart for chart in plots.charts if chart.title == "Memory"]
-    bars = [trace for trace in json.loads(memory.figure)["data"] if trace["type"] == "bar"]
+    drawn = json.loads(memory.figure)
+    assert drawn["layout"]["yaxis"]["range"] == [1.6, -0.6]  # two rows, without room above
+    bars = [trace for trace in drawn["data"] if trace["type"] == "bar"]
     whole = sum(trace["x"][0] for trace in bars)
     assert whole == pytest.approx(plan.candidates[0].feasibility.node_bytes / 1e9)
     assert sum(trace["x"][1] for trace in bars) > plan.candidates[1].feasibility.node_bytes / 1e9
@@ -95,6 +101,26 @@ def test_the_command_asks_the_same_question(file: Path) -> None:
     }
     page = render(page_of(file)).decode()
     assert listing(page, "Run it again") == rerun_command(read_plan(file))
+
+
+def test_the_command_for_a_profile_takes_it_from_the_scenario(tmp_path: Path) -> None:
+    profile = toy_profile()
+    profile.save(tmp_path / "p.toml")
+    found = planning(
+        TOY,
+        Choice(precisions=("w8",), profile=str(tmp_path / "p.toml")),
+        target=0.5,
+        policy="fcfs",
+        most_runs=4,
+    )
+    (tmp_path / "plan.json").write_text(json.dumps(found.to_dict()), encoding="utf-8")
+    kept = read_plan(tmp_path / "plan.json")
+    assert kept.scenario["profile"] == "p.toml"
+    assert rerun_command(kept) == (
+        "edgebatch plan scenario.toml --precision w8 --target 0.5 --policy fcfs --runs 4 "
+        "--output plan.json"
+    )
+    assert str(tmp_path) not in (tmp_path / "plan.json").read_text(encoding="utf-8")
 
 
 def test_of_many_candidates_one_search_is_chosen_and_failures_are_a_table(
@@ -148,6 +174,13 @@ def test_foreign_files_are_refused(tmp_path: Path, content: bytes, message: str)
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         page_of(path)
+
+
+def test_a_file_of_a_sweep_is_refused_with_its_folder(tmp_path: Path) -> None:
+    for name in ("study.toml", "results.parquet"):
+        (tmp_path / name).write_bytes(b"PAR1")
+        with pytest.raises(InputError, match=f"is a part of a sweep; give its folder, {tmp_path}"):
+            page_of(tmp_path / name)
 
 
 def test_what_a_later_version_adds_does_no_harm(file: Path, tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_a_trace_that_is_gone_or_changed_only_costs_the_run_over_time(tmp_path: 
     assert "has changed since the results were made" in timeline.paragraphs[1]
     trace.unlink()
     [timeline] = [each for each in page_of(folder).sections if each.identity == "timeline"]
-    assert "trace.csv: is not here; give it with --trace" in timeline.paragraphs[1]
+    assert "trace.csv: is not here; run this in its folder, or" in timeline.paragraphs[1]
 
 
 def test_a_page_about_a_trace_has_its_name_and_hash_and_finds_it_by_them(tmp_path: Path) -> None:

@@ -81,3 +81,9 @@ def test_bins_widen_only_as_far_as_they_must() -> None:
     # 15 s need 64 bins of at least 0.235 s: 0.25 s, the last arrival in bin 15/0.25 = 60
     assert rate.bin_seconds == 0.25
     assert [index for index, count in enumerate(rate.counts) if count] == [0, 2, 60]
+
+
+def test_a_title_is_not_broken_where_the_rows_below_it_are_short() -> None:
+    lines = rendered(make_details([("requests", "3")], title="dftsp on a node, a model"))
+    assert lines[0].rstrip() == "dftsp on a node, a model"
+    assert lines[1].split() == ["requests", "3"]

@@ -175,7 +175,9 @@ def test_a_candidate_out_of_reach_says_why_instead_of_a_rate() -> None:
     assert finding.at_rate is not None
     assert finding.at_rate.share.mean == pytest.approx(0.5, abs=0.1)
     said = explanation(finding)
-    assert "% at any load, because" in said
+    assert said.startswith("in a sample 5")
+    assert "% could be in time if each had the node to itself; " in said
+    assert "at most" not in said
     assert "ask for more quality than 0.9" in said
     assert "None serves 90 % of the requests in time at any rate" in found.recommendation
 
@@ -198,7 +200,7 @@ def test_a_share_below_the_target_is_shown_with_its_interval() -> None:
     found = too_few(0.98, 0.975, 0.985)
     assert explanation(found) == (
         "98 % (97.5 to 98.5) in time at 0.001/s, the lowest rate looked at; in a sample 99.25 % "
-        "could be if each had the node to itself"
+        "could be in time if each had the node to itself"
     )
     question = replace(QUESTION, target=0.99)
     assert "None serves 99 % of the requests in time at any rate" in recommendation(
@@ -302,6 +304,13 @@ def test_rates_that_are_not_told_apart_are_ranked_by_quality_then_power() -> Non
     assert "hungry, m, w16 and rough, m, w16 are not told apart from it by rate" in said
 
 
+def test_intervals_that_only_meet_are_told_apart() -> None:
+    # at 1.1/s a is shown to miss the target and b to meet it
+    ranking = ranked([finding("a", 1.0, 1.1), finding("b", 1.1, 1.2, quality=0.5)])
+    assert [each.candidate.device for each in ranking] == ["b", "a"]
+    assert "next is a, m, w16" in recommendation(ranking, QUESTION)
+
+
 def test_every_model_has_a_recommendation_of_its_own() -> None:
     large, small = finding("a", 1.0, 1.1), finding("b", 2.0, 2.1)
     other = replace(large, candidate=replace(large.candidate, model="large"))
@@ -347,11 +356,15 @@ def test_a_trace_is_planned_for_block_by_block(tmp_path: Path) -> None:
     rows = "".join(f"{second / 2},1,1\n" for second in range(2000))
     (tmp_path / "t.csv").write_text("arrival_seconds,prompt_tokens,output_tokens\n" + rows)
     workload = {"trace": str(tmp_path / "t.csv"), "deadline_seconds": 4}
-    [found] = plan({**TOY, "workload": workload}, Choice(), policy=FAST).findings
+    planned = plan({**TOY, "workload": workload}, Choice(), policy=FAST)
+    [found] = planned.findings
     assert found.saturation is not None
     assert found.saturation.rate_per_second is not None
     # requests of a second each that come at equal gaps: all in time up to one a second
     assert found.saturation.rate_per_second == pytest.approx(1.0, abs=0.06)
+    told = planned.to_dict()
+    assert told["scenario"]["workload"]["trace"] == "t.csv"
+    assert told["candidates"][0]["scenario"]["workload"]["trace"] == "t.csv"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from edgebatch.study.places import located, named
 from edgebatch.study.results import RESULTS_FILE, STUDY_FILE, StudyResults
 from edgebatch.study.rows import column_types
 from edgebatch.study.sweep import sweep
+from toy_profile import toy_profile
 from toy_scenario import TOY
 from toy_study import contents, made, toy_study
 
@@ -272,7 +273,7 @@ def test_the_files_of_results_are_found_by_name_and_content(tmp_path: Path) -> N
     assert again.scenario["workload"]["trace"] == str(tmp_path / "t.csv")
     assert again.hash == study.hash
     moved = (tmp_path / "t.csv").rename(tmp_path / "u.csv")
-    with pytest.raises(InputError, match=r"t\.csv: is not here; give it with --trace"):
+    with pytest.raises(InputError, match=r"t\.csv: is not here; run this in its folder, or"):
         located(study, [tmp_path])
     assert located(study, [tmp_path], moved).scenario["workload"]["trace"] == str(moved)
     replaying(tmp_path / "t.csv", "0,1,1", "2,1,1")
@@ -280,6 +281,22 @@ def test_the_files_of_results_are_found_by_name_and_content(tmp_path: Path) -> N
         located(study, [tmp_path])
     with pytest.raises(InputError, match=r"--trace: .*t\.csv is not what the results were made"):
         located(study, [tmp_path], tmp_path / "t.csv")
+
+
+def test_a_profile_counts_by_its_content_and_goes_by_its_name(tmp_path: Path) -> None:
+    toy_profile().save(tmp_path / "p.toml")
+    workload = {**TOY["workload"], "num_requests": 5}
+    document = {"profile": str(tmp_path / "p.toml"), "workload": workload}
+    study = Study(document, (), ("none",), (1,))
+    results = sweep(study, tmp_path / "results")
+    assert list(StudyResults.open(results.folder).study.files) == ["p.toml"]
+    assert str(tmp_path).encode() not in contents(results.folder)[STUDY_FILE]
+    assert located(named(study), [tmp_path]).scenario["profile"] == str(tmp_path / "p.toml")
+    profile = toy_profile()
+    slower = replace(profile, node=profile.node.replace(flops=profile.node.flops / 2))
+    slower.save(tmp_path / "p.toml")
+    with pytest.raises(InputError, match="a file that it reads has another content"):
+        StudyResults.open(results.folder, Study(document, (), ("none",), (1,)))
 
 
 @pytest.mark.parametrize(

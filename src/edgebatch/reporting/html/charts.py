@@ -93,7 +93,10 @@ def lines(
                 "hovertemplate": f"{name}<br>%{{x}}: %{{y:.4g}}<extra></extra>",
             }
         )
-    return figure(traces, {"xaxis": positions.axis(), "yaxis": {"rangemode": "tozero", **y_axis}})
+    from_zero: dict[str, Any] = {"rangemode": "tozero"}
+    if y_axis.get("type") != "log":  # intervals may go below what can be, such as 0 s
+        from_zero["autorangeoptions"] = {"minallowed": 0.0}
+    return figure(traces, {"xaxis": positions.axis(), "yaxis": {**from_zero, **y_axis}})
 
 
 def _bars(estimates: Sequence[Estimate], look: Look) -> dict[str, Any]:
@@ -158,7 +161,9 @@ def stacked_bars(
             }
         )
     y_axis = {
-        **{"autorange": "reversed", "type": "category", "showgrid": False, "ticks": ""},
+        **{"type": "category", "showgrid": False, "ticks": ""},
+        # the first on top; by itself the axis leaves room above for a mark of many rows' height
+        "range": [len(labels) - 0.4, -0.6],
         "tickfont": {"size": 11},
     }
     x_axis: dict[str, Any] = {"title": {"text": axis_title}, "rangemode": "tozero"}

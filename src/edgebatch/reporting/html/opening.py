@@ -14,7 +14,7 @@ from edgebatch.reporting.html.sweep.page import study_page
 from edgebatch.reporting.html.sweep.paper_figures import save_paper_figures
 from edgebatch.reporting.html.sweep.view import StudyView
 from edgebatch.study.places import require_read_by
-from edgebatch.study.results import StudyResults
+from edgebatch.study.results import STUDY_FILE, StudyResults
 
 
 def open_results(path: Path, trace: Path | None = None) -> StudyView:
@@ -91,3 +91,5 @@ def _require_there(path: Path) -> None:
         raise InputError(
             str(path), "is not there; give the folder of a sweep or the file of a plan"
         )
+    if path.suffix in (".parquet", ".toml") and (path.parent / STUDY_FILE).exists():
+        raise InputError(str(path), f"is a part of a sweep; give its folder, {path.parent}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from edgebatch.errors import MissingExtraError
 from edgebatch.reporting.html.intervals import Estimate
 from edgebatch.reporting.html.looks import DARK, GRID, INK, MUTED, Look, swatch
+from edgebatch.units import significant
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -35,9 +36,11 @@ class Cell:
     order: float | str | None = None
 
     @classmethod
-    def number(cls, value: float | None, form: str = ".3g") -> Cell:
-        """Return a number in a format, or a dash where there is none."""
-        return cls("–") if value is None else cls(format(value, form), value)
+    def number(cls, value: float | None, form: str = "") -> Cell:
+        """Return a number in a format, by default to three digits; a dash where there is none."""
+        if value is None:
+            return cls("–")
+        return cls(format(value, form) if form else significant(value), value)
 
     @classmethod
     def estimate(cls, estimate: Estimate | None) -> Cell:
@@ -45,7 +48,7 @@ class Cell:
         if estimate is None:
             return cls("–")
         if not estimate.half_width:
-            return cls(f"{estimate.mean:.3g}", estimate.mean)
+            return cls(significant(estimate.mean), estimate.mean)
         decimals = max(0, 1 - math.floor(math.log10(estimate.half_width)))
         if decimals > _MOST_DECIMALS:
             return cls(f"{estimate.mean:.3g} ± {estimate.half_width:.1g}", estimate.mean)

@@ -177,7 +177,11 @@ def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError("", f"not valid JSON: {error}") from error
+        raise InputError(
+            "",
+            f"not valid JSON: {error}; expected what edgebatch plan --output wrote, or the folder "
+            "of a sweep",
+        ) from error
 
 
 def _checked(document: Any) -> PlanDocument:

@@ -57,9 +57,9 @@ def _summary(plan: PlanDocument) -> Section:
     reasons = tuple((each.label, each.reason or "no reason is known") for each in unable)
     is_short = len(reasons) <= _MOST_IN_WORDS
     table = Table(
-        ("Candidate", "Why it sustains no rate"),
+        ("Candidate", "Why no sustainable rate was found"),
         tuple((Cell.words(label), Cell.words(reason)) for label, reason in reasons),
-        "Those that do not reach the target",
+        "Those without a sustainable rate",
     )
     return Section(
         identity="summary",
@@ -78,7 +78,7 @@ _MOST_IN_WORDS = 8
 """Candidates that reach nothing and are listed in words; more are a table."""
 _STATUS = {
     "sustains": "meets the target",
-    "below-target": "below the target",
+    "below-target": "not shown to meet the target",
     "out-of-reach": "out of reach",
     "does-not-fit": "does not fit",
 }

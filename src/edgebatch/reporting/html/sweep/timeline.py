@@ -41,7 +41,7 @@ def timeline_chart(
     batches = _middle(log.batches)
     if not batches:
         return None
-    precisions = area_looks(log.precisions)
+    precisions = area_looks(sorted(log.precisions))  # as in the plot of who served how many
     counts, uses = plain_looks(_COUNTS), plain_looks(_USES, start=len(_COUNTS))
     traces = [
         *(_compute(log, batches, precisions, "prefills" if is_continuous else "compute")),
