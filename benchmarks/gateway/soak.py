@@ -173,7 +173,7 @@ class Soak:
         clients: set[asyncio.Task[None]] = set()
         until = at = time.monotonic()
         until += seconds
-        while at < until:
+        while max(at, time.monotonic()) < until:
             at += self._draw.expovariate(self.rate_per_second)
             await asyncio.sleep(max(0.0, at - time.monotonic()))
             if len(clients) >= MOST_CLIENTS:

@@ -128,14 +128,15 @@ def make_result(
     bound: float,
 ) -> Result:
     """Return the answer for a selection, optimal if its worth reaches the bound."""
-    objective = math.fsum(float(problem.requests.value[index]) for index in selected)
+    chosen = np.sort(np.asarray(selected, dtype=np.int64))
+    objective = math.fsum(problem.requests.value[chosen].tolist())
     proven = objective >= bound * (1.0 - RELATIVE_TOLERANCE)
     return Result(
         status=Status.OPTIMAL if proven else Status.FEASIBLE,
         objective=objective,
         bound=objective if proven else bound,
-        precision=precision if len(selected) else None,
-        selected=tuple(sorted(int(index) for index in selected)),
+        precision=precision if len(chosen) else None,
+        selected=tuple(chosen.tolist()),
         solver=solver,
         nodes=effort.nodes,
         runtime_seconds=effort.seconds,

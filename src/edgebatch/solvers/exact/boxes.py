@@ -58,6 +58,7 @@ def examine(
     knapsack: Knapsack,
     most_nodes: int,
     nodes_left: int,
+    members_left: int,
 ) -> tuple[float, int, int]:
     """Bound a box, improving the best selection on the way.
 
@@ -70,6 +71,7 @@ def examine(
         knapsack: room to work in.
         most_nodes: limit on the nodes of the search in each cell.
         nodes_left: limit on all nodes together.
+        members_left: limit on the members of all knapsacks together.
 
     Returns:
         A bound on what the box holds, the nodes visited, and what it needs next if that is not
@@ -94,9 +96,11 @@ def examine(
             left = max(before - max(reached, needed(best)), 0.0)
             worth_tuning = left < _PROGRESS * gap
             gap = left
-        if (worth_tuning or closing) and (members > MOST_MEMBERS or nodes > nodes_left):
+        if (worth_tuning or closing) and (
+            members > min(MOST_MEMBERS, members_left) or nodes > nodes_left
+        ):
             np.maximum(bounds, postponed, bounds)
-            again = 2 * np.count_nonzero(postponed) < tunings
+            again = 2 * np.count_nonzero(postponed) < tunings or members <= MOST_MEMBERS
             return bounds.max(), nodes, AGAIN if again else (HARDER if single or closing else SPLIT)
         if worth_tuning:
             size, bound = _tune(candidates, box, group, multiplier, bounds, best, knapsack)

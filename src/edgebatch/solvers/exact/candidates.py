@@ -132,6 +132,16 @@ def first_budget(
 
 
 @compiled
+def worth_within(candidates: Candidates, box: Box) -> float:
+    """Return what everyone is worth whom a box admits."""
+    table, worth = candidates.table, 0.0
+    for i in range(table.shape[1]):
+        if table[PROMPT, i] <= box.most_prompt and table[OUTPUT, i] <= box.most_output:
+            worth += table[VALUE, i]
+    return worth
+
+
+@compiled
 def gather(candidates: Candidates, box: Box, group: int, knapsack: Knapsack) -> tuple[int, float]:
     """Write down the knapsack of a box and a deadline.
 

@@ -69,9 +69,11 @@ def close_outputs(
         ceilings[level] = min(ceilings[level], bound)
         members += size
         if ceilings[level] >= needed(best):
-            limit = most_nodes - nodes
-            visited, done = search_cell(candidates, cell, group, tuned, best, knapsack, limit)
-            nodes, finished = nodes + visited, finished and done
+            limit, done = most_nodes - nodes, False
+            if limit > 0:
+                visited, done = search_cell(candidates, cell, group, tuned, best, knapsack, limit)
+                nodes += visited
+            finished &= done
             ceilings[level] = CLOSED
         if members > MOST_MEMBERS:
             break

@@ -71,15 +71,18 @@ def round_down(
 @compiled
 def _nearest(surplus: FloatArray, size: int, taken: BoolArray, wanted: bool) -> IntArray:
     """Return up to _CORE members that are (not) taken, those of least |r| first."""
-    found = np.empty(size, dtype=np.int64)
+    members, distance = np.empty(_CORE, dtype=np.int64), np.full(_CORE, np.inf)
     count = 0
     for i in range(size):
-        if taken[i] == wanted:
-            found[count] = i
-            count += 1
-    members = found[:count]
-    order = np.argsort(np.abs(surplus[members]), kind="mergesort")
-    return members[order[:_CORE]]
+        if taken[i] != wanted or abs(surplus[i]) >= distance[_CORE - 1]:
+            continue
+        place = min(count, _CORE - 1)
+        count = min(count + 1, _CORE)
+        while place > 0 and distance[place - 1] > abs(surplus[i]):
+            members[place], distance[place] = members[place - 1], distance[place - 1]
+            place -= 1
+        members[place], distance[place] = i, abs(surplus[i])
+    return members[:count]
 
 
 @compiled

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgebatch.cost import BatchCost, hosted_bytes
+from edgebatch.cost import BatchCost, batch_costs, hosted_bytes
 from edgebatch.problem import Batching, Problem
 from edgebatch.problem.checks import FloatArray, IntArray
 from edgebatch.solvers.base import servable_alone
@@ -53,11 +53,15 @@ def value_quantum(values: FloatArray) -> float:
     return 0.0
 
 
-def make_pool(problem: Problem, cost: BatchCost) -> Pool:
-    """Write down who could be served alone in a precision."""
+def make_pools(problem: Problem) -> list[Pool]:
+    """Write down who could be served alone in each precision."""
+    latest_first = np.argsort(-problem.requests.deadline_seconds, kind="stable")
+    return [_make_pool(problem, cost, latest_first) for cost in batch_costs(problem)]
+
+
+def _make_pool(problem: Problem, cost: BatchCost, latest_first: IntArray) -> Pool:
     requests, node = problem.requests, problem.node
-    fitting = np.flatnonzero(servable_alone(problem, cost))
-    indices = fitting[np.argsort(-requests.deadline_seconds[fitting], kind="stable")]
+    indices = latest_first[servable_alone(problem, cost)[latest_first]]
     prompt = requests.prompt_tokens[indices].astype(float)
     output = requests.output_tokens[indices].astype(float)
     costs = _costs(problem, cost)

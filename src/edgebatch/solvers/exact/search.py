@@ -9,24 +9,28 @@ from itertools import count
 
 import numpy as np
 
-from edgebatch.cost import batch_costs
 from edgebatch.problem import Problem
 from edgebatch.problem.checks import FloatArray
 from edgebatch.solvers.base import Effort, LimitReachedError
 from edgebatch.solvers.exact import candidates as columns
 from edgebatch.solvers.exact.boxes import HARDER, SPLIT, examine
-from edgebatch.solvers.exact.candidates import Box, Knapsack, member_seconds
+from edgebatch.solvers.exact.candidates import Box, Knapsack, member_seconds, worth_within
 from edgebatch.solvers.exact.dual import ROWS
 from edgebatch.solvers.exact.incumbent import Best, needed
-from edgebatch.solvers.exact.pools import Pool, make_pool, value_quantum
+from edgebatch.solvers.exact.pools import Pool, make_pools, value_quantum
+from edgebatch.solvers.exact.quick import Quick, shortest_first
 from edgebatch.solvers.exact.tie_break import prefer_quicker_then_older
 
 _FIRST_NODES = 2000
+_FIRST_FITS = 4
+"""Nodes of the first search in a cell, at least enough to fit λ that many times to all requests."""
 _MORE_NODES = 4
 _MOST_NODES = 10**15
 _FEW = 16
-_NODES_PER_SECOND = 2e6
-"""On a slow machine; how many nodes a time limit allows between two looks at the clock."""
+_NODES_PER_SECOND = 1e6
+_MEMBERS_PER_SECOND = 2e6
+"""On a slow machine; how many nodes, and members of knapsacks, a time limit allows between two
+looks at the clock."""
 
 Span = tuple[int, int]
 
@@ -48,7 +52,7 @@ class _Node:
     outputs: Span
     multiplier: FloatArray
     bounds: FloatArray
-    most_nodes: int = _FIRST_NODES
+    most_nodes: int
 
     @property
     def box(self) -> Box:
@@ -74,7 +78,12 @@ class _Node:
 
     def _part(self, prompts: Span, outputs: Span) -> _Node:
         return _Node(
-            self.pool, prompts, outputs, self.multiplier.copy(), np.full(len(self.bounds), np.inf)
+            self.pool,
+            prompts,
+            outputs,
+            self.multiplier.copy(),
+            np.full(len(self.bounds), np.inf),
+            self.most_nodes,
         )
 
     def _prompts_matter_more(self) -> bool:
@@ -92,7 +101,7 @@ def _halves(ends: Span) -> tuple[Span, Span]:
     return (ends[0], middle), (middle + 1, ends[1])
 
 
-def _first_boxes(pool: Pool) -> list[_Node]:
+def _first_boxes(pool: Pool, num_requests: int) -> list[_Node]:
     """Return one box with everything in it, or one for each few lengths that box would blur."""
     if not len(pool.indices):
         return []
@@ -103,18 +112,12 @@ def _first_boxes(pool: Pool) -> list[_Node]:
         all_outputs = _each(pool.outputs) if padded else [outputs]
         parts = [(one, other) for one in _each(pool.prompts) for other in all_outputs]
     unknown = np.full(len(pool.candidates.ends), np.inf)
-    return [_Node(pool, *part, np.zeros(ROWS), unknown.copy()) for part in parts[::-1]]
+    most_nodes = max(_FIRST_NODES, _FIRST_FITS * num_requests)
+    return [_Node(pool, *part, np.zeros(ROWS), unknown.copy(), most_nodes) for part in parts[::-1]]
 
 
 def _each(lengths: FloatArray) -> list[Span]:
     return [(position, position) for position in range(len(lengths))]
-
-
-def _worth_within(pool: Pool, box: Box) -> float:
-    table = pool.candidates.table
-    within = table[columns.PROMPT] <= box.most_prompt
-    within &= table[columns.OUTPUT] <= box.most_output
-    return float(table[columns.VALUE] @ within)
 
 
 class Search:
@@ -130,15 +133,20 @@ class Search:
 
     def __init__(self, problem: Problem, effort: Effort) -> None:
         self.effort, self.finished = effort, False
+        self._problem = problem
         size = max(len(problem.requests), 1)
-        self._pools = [make_pool(problem, cost) for cost in batch_costs(problem)]
+        self._pools = make_pools(problem)
         self._winner: Pool | None = None
+        self._quick: Quick | None = None
+        self._multiplier = np.zeros(ROWS)
         self._best = Best(
             worth=np.zeros(1),
             size=np.zeros(1, dtype=np.int64),
             chosen=np.empty(size, dtype=np.int64),
             quantum=value_quantum(problem.requests.value),
         )
+        # what comes after the search sorts and sums as what came before it does
+        self._seconds_after = 2.0 * effort.seconds
         self._knapsack = Knapsack(
             value=np.empty(size),
             weight=np.empty((ROWS, size)),
@@ -150,7 +158,11 @@ class Search:
     def run(self) -> float:
         """Search; return a bound on the worth of any batch."""
         bound = self._search()
-        if self._winner is not None:
+        if not self.finished:
+            quick = shortest_first(self._problem, self._pools)
+            if quick is not None and quick.worth > self._best.worth[0]:
+                self._quick = quick
+        if self._winner is not None and self._quick is None:
             prefer_quicker_then_older(
                 self._winner.candidates,
                 self._winner.indices,
@@ -162,8 +174,8 @@ class Search:
         serial = count()
         heap: list[tuple[int, float, int, _Node]] = []
         for pool in self._pools:
-            for node in _first_boxes(pool):
-                worth = _worth_within(pool, node.box)
+            for node in _first_boxes(pool, len(self._problem.requests)):
+                worth = worth_within(pool.candidates, node.box)
                 heapq.heappush(heap, (node.most_nodes, -worth, next(serial), node))
         while heap:
             _, bound, _, node = heap[0]
@@ -184,7 +196,11 @@ class Search:
         return float(self._best.worth[0])
 
     def _examine(self, node: _Node) -> tuple[float, int]:
-        nodes_left = self._nodes_left()
+        nodes_left, seconds_left = self._nodes_left(), self._seconds_left()
+        if seconds_left <= 0.0:
+            raise LimitReachedError
+        if not node.multiplier.any():
+            node.multiplier[:] = self._multiplier
         self.effort.visit()
         before = self._best.worth[0]
         within, nodes, next_step = examine(
@@ -196,29 +212,39 @@ class Search:
             self._knapsack,
             node.most_nodes,
             nodes_left,
+            int(min(seconds_left * _MEMBERS_PER_SECOND, 2**60)),
         )
         self.effort.nodes += nodes - 1
+        self._multiplier[:] = node.multiplier
         if self._best.worth[0] > before:
             self._winner = node.pool
         return within, next_step
 
+    def _seconds_left(self) -> float:
+        limit = self.effort.stop.time_limit_seconds
+        if limit is None:
+            return math.inf
+        return limit - self.effort.seconds - self._seconds_after
+
     def _nodes_left(self) -> int:
         """Return how many nodes can be visited before a limit has to be looked at."""
-        stop, left = self.effort.stop, math.inf
-        if stop.node_limit is not None:
-            left = stop.node_limit - self.effort.nodes
-        if stop.time_limit_seconds is not None:
-            seconds = stop.time_limit_seconds - self.effort.seconds
-            left = min(left, max(seconds, 0.0) * _NODES_PER_SECOND + 1)
+        left = max(self._seconds_left(), 0.0) * _NODES_PER_SECOND + 1
+        if self.effort.stop.node_limit is not None:
+            left = min(left, self.effort.stop.node_limit - self.effort.nodes)
         return int(min(left, 2**60))
 
     def selected(self) -> list[int]:
         """Return the indices of the best batch."""
-        if self._winner is None:
-            return []
-        chosen: list[int] = self._winner.indices[self._best.chosen[: self._best.size[0]]].tolist()
+        chosen: list[int] = []
+        if self._quick is not None:
+            chosen = self._quick.selected.tolist()
+        elif self._winner is not None:
+            columns_chosen = self._best.chosen[: self._best.size[0]]
+            chosen = self._winner.indices[columns_chosen].tolist()
         return chosen
 
     def precision_name(self) -> str | None:
         """Return the precision of the best batch."""
+        if self._quick is not None:
+            return self._quick.precision
         return None if self._winner is None else self._winner.precision

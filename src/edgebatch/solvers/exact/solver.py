@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,7 +15,6 @@ from edgebatch.solvers.base import (
     require_own_batch,
     trivial_bound,
 )
-from edgebatch.solvers.lists import Sjf
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +40,16 @@ class Exact:
         require_hostable(problem.node, problem.model, problem.precisions)
         search = Search(problem, Effort(stop))
         bound = search.run()
-        selected: Sequence[int] = search.selected()
-        precision = search.precision_name()
         if not search.finished:
             bound = min(bound, trivial_bound(problem))
-            selected, precision = _at_least_a_quick_one(problem, selected, precision)
         return make_result(
             problem,
             self.name,
             search.effort,
-            selected=selected,
-            precision=precision,
+            selected=search.selected(),
+            precision=search.precision_name(),
             bound=bound,
         )
-
-
-def _at_least_a_quick_one(
-    problem: Problem, selected: Sequence[int], precision: str | None
-) -> tuple[Sequence[int], str | None]:
-    """Return what a search that was cut short has found, or shortest jobs first if worth more."""
-    quick = Sjf().solve(problem)
-    found = float(problem.requests.value[list(selected)].sum())
-    return (quick.selected, quick.precision) if quick.objective > found else (selected, precision)
 
 
 def warm_up() -> None:
@@ -81,4 +67,6 @@ def warm_up() -> None:
         for i in range(8)
     )
     for batching in Batching:
-        Exact().solve(Problem(node, model, (Precision("q", 1.0),), requests, batching))
+        problem = Problem(node, model, (Precision("q", 1.0),), requests, batching)
+        for stop in (Stop(), Stop(node_limit=0)):
+            Exact().solve(problem, stop)

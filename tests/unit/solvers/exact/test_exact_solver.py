@@ -83,12 +83,21 @@ def test_at_every_node_limit_it_has_a_batch_and_a_true_bound(batching: Batching)
             assert evaluate(problem, result.selected, result.precision).feasible
 
 
-def test_without_time_it_returns_shortest_jobs_first_and_a_true_bound() -> None:
-    problem = random_problem(8, 200, Batching.RAGGED)
+@pytest.mark.parametrize("batching", Batching)
+def test_without_time_it_returns_shortest_jobs_first_and_a_true_bound(batching: Batching) -> None:
+    problem = random_problem(8, 200, batching)
     result = Exact().solve(problem, Stop(time_limit_seconds=0.0))
     assert result.status is Status.FEASIBLE
     assert result.selected == Sjf().solve(problem).selected
     assert result.bound >= Exact().solve(problem).objective
+
+
+@given(problem=problems(max_requests=8))
+def test_without_time_it_serves_what_shortest_jobs_first_is_worth(problem: Problem) -> None:
+    result = Exact().solve(problem, Stop(time_limit_seconds=0.0))
+    assert result.objective == pytest.approx(Sjf().solve(problem).objective)
+    if result.precision is not None:
+        assert evaluate(problem, result.selected, result.precision).feasible
 
 
 @given(
@@ -171,14 +180,16 @@ def test_two_runs_take_the_same_way() -> None:
 
 def test_warming_up_leaves_nothing_to_compile() -> None:
     from edgebatch.solvers.exact.boxes import examine
+    from edgebatch.solvers.exact.quick import longest_prefix
     from edgebatch.solvers.exact.tie_break import prefer_quicker_then_older
 
     warm_up()
-    kernels: list[Any] = [examine, prefer_quicker_then_older]
+    kernels: list[Any] = [examine, prefer_quicker_then_older, longest_prefix]
     before = [len(kernel.signatures) for kernel in kernels]
     assert min(before) >= 1
     for batching in Batching:
-        Exact().solve(random_problem(3, 20, batching))
+        for stop in (Stop(), Stop(node_limit=0)):
+            Exact().solve(random_problem(3, 20, batching), stop)
     assert [len(kernel.signatures) for kernel in kernels] == before
 
 

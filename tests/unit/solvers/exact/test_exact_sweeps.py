@@ -6,11 +6,10 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from edgebatch.cost import batch_costs
 from edgebatch.problem import Batching, Problem
 from edgebatch.solvers.exact.candidates import Box, Candidates, Knapsack, gather
 from edgebatch.solvers.exact.dual import ROWS, bound_at
-from edgebatch.solvers.exact.pools import make_pool
+from edgebatch.solvers.exact.pools import make_pools
 from edgebatch.solvers.exact.sweeps import sweep
 from strategies import problems
 
@@ -33,7 +32,7 @@ def cell_bound(
 @given(problem=problems(max_requests=8), seed=st.integers(0, 1000))
 def test_a_sweep_is_never_below_the_bound_of_any_cell(problem: Problem, seed: int) -> None:
     assume(problem.batching is not Batching.PADDED)
-    pool = make_pool(problem, batch_costs(problem)[0])
+    pool = make_pools(problem)[0]
     assume(len(pool.indices) > 0)
     multiplier = np.random.default_rng(seed).exponential(1.0, ROWS)
     prompt = float(pool.prompts[-1])
@@ -51,7 +50,7 @@ def test_a_sweep_is_never_below_the_bound_of_any_cell(problem: Problem, seed: in
 
 @given(problem=problems(max_requests=8), seed=st.integers(0, 1000))
 def test_a_second_sweep_only_lowers_bounds(problem: Problem, seed: int) -> None:
-    pool = make_pool(problem, batch_costs(problem)[0])
+    pool = make_pools(problem)[0]
     assume(len(pool.indices) > 0)
     rng = np.random.default_rng(seed)
     box = Box(
