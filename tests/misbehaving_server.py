@@ -86,6 +86,12 @@ class _Answers:
             yield b": still here\n\n"
             await asyncio.sleep(0.02)
 
+    async def calm(self, text: str) -> AsyncIterator[bytes]:
+        """Say between letters what a client may heed, but what is no event."""
+        for letter in text:
+            yield b"id: 7\n\n" + event(letter) + b"retry: 3000\n\n" + b": a comment\n\n"
+        yield event("", "stop") + DONE
+
     async def cut(self, text: str) -> AsyncIterator[bytes]:
         for letter in text:
             yield event(letter)

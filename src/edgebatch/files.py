@@ -1,4 +1,4 @@
-"""Writing files whole or not at all; every file that the package writes goes through here."""
+"""Paths as people write them; files are written whole or not at all, and all of them here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from typing import BinaryIO
 from edgebatch.errors import InputError
 
 
+def from_home(path: str) -> Path:
+    """Return a path in which ``~`` is the home folder of a user; as written if there is none."""
+    # Path.expanduser raises for users that do not exist
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file to write that becomes ``path`` only if all goes well.
@@ -21,7 +27,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         InputError: the file cannot be written.
     """
     try:
-        target = path.resolve()
+        target = _resolved(path)
         if target.exists() and not target.is_file():
             with target.open("wb") as device:
                 yield device
@@ -55,8 +61,15 @@ def require_place(option: str, path: Path) -> None:
     Raises:
         InputError: it is a folder, or there is no folder to hold it; with ``option`` as the path.
     """
-    target = path.resolve()
+    target = _resolved(path)
     if target.is_dir():
         raise InputError(option, f"must be a file, but {str(path)!r} is a folder")
     if not target.parent.is_dir():
         raise InputError(option, f"there is no folder {str(target.parent)!r}")
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except RuntimeError as error:
+        raise InputError(str(path), "is a link that leads back to itself") from error

@@ -69,6 +69,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file cannot be read or is not TOML.
     """
+    if "\0" in str(path):
+        raise InputError(repr(str(path)), "no file has a NUL in its name")
     try:
         return parsed_toml(decoded(path.read_bytes()))
     except OSError as error:

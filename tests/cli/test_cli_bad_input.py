@@ -27,6 +27,7 @@ FILES = {
     "empty.csv": b"",
     "lengths.csv": b"prompt_tokens,output_tokens\n1,2\n",
     "scenario.toml": b"[node]\nmemory_bytes = 1e9\nflops = 1e9\n",
+    "five.toml": b"workload = 5\n",
     "broken.toml": b"[node\n",
     "binary.toml": b"\xff\xfe\x00",
 }
@@ -92,6 +93,12 @@ def test_lengths_alone_cannot_be_replayed(folder: Path) -> None:
 )
 def test_a_bad_scenario_is_refused(folder: Path, source: str, said: str) -> None:
     check_refused(folder, said, "simulate", source, "--chrome-trace", "out.json")
+
+
+def test_a_workload_that_is_no_table_is_refused_with_a_trace_as_without(folder: Path) -> None:
+    said = "workload: must be a table with the workload's keys, got 5"
+    check_refused(folder, said, "simulate", "five.toml")
+    check_refused(folder, said, "simulate", "five.toml", "--trace", "good.csv")
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,12 @@ def test_help_of_a_command_has_examples_and_fits_80_columns_of_plain_text(comman
     assert "\x1b" not in text
 
 
+def test_help_of_run_names_the_scenario_that_it_takes_unless_told_otherwise() -> None:
+    text = edgebatch("run", "--help").stdout.decode()
+    assert "tiny-chat" in text
+    assert "edge-cell" not in text
+
+
 def test_help_does_not_load_what_only_commands_need() -> None:
     code = (
         "import sys; from typer.testing import CliRunner; from edgebatch.cli.main import app;"

@@ -15,8 +15,9 @@ _HEAD = """\
 <!-- Written by tests/docs/update.py from the commands themselves; do not edit. -->
 
 `edgebatch COMMAND --help` shows the same on a terminal. Every command exits with status 0 if all
-went well and with 2, and one line on standard error, if its input or usage was wrong; 130 after an
-interrupt. Tables and JSON go to standard output; progress, notes and errors to standard error.
+went well, with 2 if its input or usage was wrong and with 3 if an engine failed, either with one
+line on standard error; 130 after an interrupt. Tables and JSON go to standard output; progress,
+notes and errors to standard error.
 """
 
 

@@ -14,6 +14,7 @@ import pytest
 from cli_process import edgebatch, refusal
 from edgebatch.calibration.calibration import Calibration, Wish, calibrate_subject
 from edgebatch.calibration.described import description
+from edgebatch.calibration.llama_cpp_scorer import LlamaCppQuestions
 from edgebatch.calibration.profile import Profile
 from edgebatch.calibration.remote import Found, Word, found_servers
 from edgebatch.engines.http_probe import cache_tokens
@@ -22,10 +23,10 @@ from edgebatch.engines.openai_http import OpenAIEngine
 from edgebatch.errors import EngineError, InputError
 from edgebatch.local_models import open_model
 from edgebatch.reporting.calibration import quality_table
-from misbehaving_server import MisbehavingServer
+from misbehaving_server import Json, MisbehavingServer
 from plain_server import PlainServer, VllmImitation
 
-pytest.importorskip("httpx")
+httpx = pytest.importorskip("httpx")
 TEXT = "Some words that nobody has read before, and a few more of them. " * 40
 TINY = description("edgebatch-tiny")
 
@@ -39,7 +40,7 @@ def found(server: MisbehavingServer, word: Word, *names: str) -> Found:
         return asyncio.run(found_servers(make, names or ("w8",), TEXT, word))
 
 
-def calibrated(server: MisbehavingServer, word: Word) -> Calibration:
+def calibrated(server: MisbehavingServer, word: Word, budget_seconds: float = 3.0) -> Calibration:
     with server.serving() as url:
 
         def make(wanted: tuple[str, ...]) -> OpenAIEngine:
@@ -47,7 +48,7 @@ def calibrated(server: MisbehavingServer, word: Word) -> Calibration:
 
         async def measure() -> Calibration:
             subject, _, declared = await found_servers(make, ("w8",), TEXT, word)
-            wish = Wish(budget_seconds=3.0, held_out=2, decode_passes=4)
+            wish = Wish(budget_seconds, held_out=2, decode_passes=4)
             return await calibrate_subject(
                 subject, None, wish, declared=declared, on_progress=lambda _phase, _share: None
             )
@@ -91,6 +92,11 @@ def test_how_many_answers_ended_early_is_on_record() -> None:
 def test_a_server_whose_answers_all_end_at_once_cannot_be_measured() -> None:
     with pytest.raises(EngineError, match="ended the answers of every batch in w8 before their"):
         calibrated(PlainServer(ends_after=1), Word(TINY, cache_tokens=4096))
+
+
+def test_time_that_does_not_suffice_for_a_batch_is_not_blamed_on_the_server() -> None:
+    with pytest.raises(InputError, match="--budget: was used up before a whole batch in w8"):
+        calibrated(PlainServer(), Word(TINY, cache_tokens=4096), budget_seconds=1e-9)
 
 
 def test_a_server_that_counts_nothing_cannot_be_measured() -> None:
@@ -174,6 +180,46 @@ def test_where_probabilities_are_refused_the_operator_has_the_word() -> None:
         vllm_found(VllmImitation(tells=False), Word(TINY))
     servers, _ = vllm_found(VllmImitation(), Word(TINY, qualities={"f16": 1.0, "w8": 0.9}))
     assert servers.scoring is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"completion_probabilities": [{"content": "a", "probs": []}]},
+        {"completion_probabilities": []},
+        {"completion_probabilities": [{"top_logprobs": [{"id": 9, "logprob": -1.0}]}]},
+        {"content": "a"},
+    ],
+    ids=["of an older server", "of nothing", "of a token that there is not", "without any"],
+)
+def test_probabilities_that_are_told_otherwise_are_no_probabilities(answer: dict[str, Any]) -> None:
+    server = MisbehavingServer(
+        posts={"/tokenize": lambda _: {"tokens": [1]}, "/completion": lambda _: answer}
+    )
+
+    async def ask(url: str) -> None:
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+            await LlamaCppQuestions(client, "q8_0", 5).log_probabilities([1, 2, 3])
+
+    with (
+        server.serving() as url,
+        pytest.raises(EngineError, match="server of q8_0 tells no probabilities of tokens"),
+    ):
+        asyncio.run(ask(url.removesuffix("/v1")))
+
+
+class Reticent(VllmImitation):
+    """Leaves out the probability of a token."""
+
+    def _logprobs(self, body: Json) -> Json:
+        told = super()._logprobs(body)
+        told["token_logprobs"][2] = None
+        return told
+
+
+def test_a_probability_that_is_left_out_is_none_of_1() -> None:
+    with pytest.raises(InputError, match="--assume-quality: is needed for 'f16'"):
+        vllm_found(Reticent(), Word(TINY))
 
 
 def llama_cpp_server(file: str) -> Any:

@@ -136,6 +136,20 @@ def test_a_precision_that_is_not_hosted_is_refused_with_the_ones_that_are(starte
         engine.submit(ask(1, "b"))
 
 
+def test_a_request_that_cannot_be_sent_does_not_count_as_running(
+    loop: EngineLoop, started: Start
+) -> None:
+    engine = started()
+    content: object = "bottom"
+    for _ in range(100_000):
+        content = [content]
+    prompt = Prompt(messages=({"role": "user", "content": content},))
+    with pytest.raises(RecursionError):
+        engine.submit(GenerationRequest(1, prompt, 1, "f16"))
+    assert engine.running == frozenset()
+    assert loop.answers(engine, [ask(1, "abc")])[1].text == "abc"
+
+
 def test_what_a_library_prints_disturbs_nothing(loop: EngineLoop, started: Start) -> None:
     engine = started("noise")
     assert loop.answers(engine, [ask(1, "abc")])[1].text == "abc"
@@ -164,6 +178,7 @@ def test_the_child_is_out_of_reach_of_ctrl_c(started: Start) -> None:
         ("library", EngineError, "^the model cannot be loaded: no such device$"),
         ("dies", EngineError, "^the toy engine ended with exit status 7$"),
         ("slow", EngineError, "^the toy engine has said nothing for 0.5 s$"),
+        ("leaves a process", EngineError, "^the toy engine ended with exit status 7$"),
     ],
 )
 def test_an_engine_that_cannot_start_says_why_and_leaves_no_process(

@@ -147,6 +147,10 @@ def test_characters_and_lines_may_arrive_in_pieces() -> None:
     assert answer_to("split:grüße €") == Outcome(1, "grüße €", (), Finish.STOP)
 
 
+def test_what_has_no_data_is_no_event() -> None:
+    assert answer_to("calm:ab") == Outcome(2, "ab", (), Finish.STOP)
+
+
 def test_a_long_event_is_an_event() -> None:
     assert len(answer_to("long:3000000").text) == 3_000_000
 
@@ -254,6 +258,39 @@ def test_vllms_tokenizer_is_asked_in_its_own_form() -> None:
             assert await engine.decode([97, 98]) == "ab"
             with pytest.raises(InputError, match="cannot be written as JSON"):
                 await engine.encode(Prompt(text="\ud800"))
+
+    run(ask())
+
+
+def test_answers_that_lack_what_was_asked_for_are_those_of_an_engine_that_failed() -> None:
+    lacking = MisbehavingServer(
+        ({"id": "tiny", "max_model_len": 64},),
+        others={"/version": {"version": "0.32.0"}},
+        posts={"/tokenize": lambda _: {"count": 2}, "/detokenize": lambda _: {}},
+    )
+
+    async def ask() -> None:
+        async with started(lacking) as engine:
+            with pytest.raises(EngineError, match=r"/tokenize answered 200: .*count"):
+                await engine.encode(Prompt(text="ab"))
+            with pytest.raises(EngineError, match="/detokenize answered 200"):
+                await engine.decode([1])
+
+    run(ask())
+
+
+def test_a_server_may_say_less_of_itself_than_others() -> None:
+    reticent = MisbehavingServer(
+        ({"id": "tiny", "meta": None},),
+        others={"/props": {"total_slots": 4, "default_generation_settings": None}},
+    )
+
+    async def ask() -> None:
+        with reticent.serving() as url:
+            engine = OpenAIEngine({"w8": ServerAddress(url)})
+            info = await engine.start()
+            assert (info.max_running, info.max_context_tokens) == (4, None)
+            await engine.stop()
 
     run(ask())
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edgebatch.engines import Finish
+from edgebatch.engines import Finish, Prompt
 from edgebatch.engines.http_server import ServerAddress
 from edgebatch.engines.openai_http import OpenAIEngine, OpenAISettings
 from edgebatch.errors import EngineError
@@ -60,6 +60,23 @@ def test_a_fault_of_one_request_is_its_own(url: str, prompt: str, tokens: int, e
     assert found[1] == Outcome(4, "dddd", (), Finish.STOP)
     assert (found[0].num_tokens, found[0].finish) == (tokens, Finish.FAILED)
     assert error in found[0].error
+
+
+def test_messages_nested_too_deeply_are_refused_alone(url: str) -> None:
+    content: object = "bottom"
+    for _ in range(100_000):
+        content = [content]
+    prompt = Prompt(messages=({"role": "user", "content": content},))
+
+    async def ask() -> dict[int, Outcome]:
+        engine = await start(url)
+        found = await outcomes(engine, [request(0, prompt), request(1, "drip:4")])
+        await engine.stop()
+        return found
+
+    found = run(ask())
+    assert found[1] == Outcome(4, "dddd", (), Finish.STOP)
+    assert found[0].error.startswith("the request cannot be written as JSON: maximum recursion")
 
 
 def test_a_server_that_is_not_there_is_an_error_of_the_engine() -> None:

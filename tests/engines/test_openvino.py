@@ -14,6 +14,7 @@ from engine_loop import EngineLoop, one_loop
 
 from edgebatch.engines import Finish, GenerationRequest, Progress, Prompt, Sampling
 from edgebatch.engines.openvino import OpenVinoEngine, OpenVinoSettings
+from edgebatch.engines.openvino_files import read_about
 from edgebatch.engines.openvino_worker import OpenVinoStepEngine
 from edgebatch.errors import EdgebatchError, EngineError, InputError, UnknownNameError
 
@@ -385,3 +386,17 @@ def test_settings_that_make_no_sense_are_refused_at_once() -> None:
         OpenVinoSettings(threads=0)
     with pytest.raises(UnknownNameError, match="did you mean 'f16'"):
         OpenVinoSettings(kv_cache_precision="fp16")
+    with pytest.raises(InputError, match="kept_kernels: expected at least 0, got -1"):
+        OpenVinoSettings(kept_kernels=-1)
+    with pytest.raises(InputError, match="max_context_tokens: expected at least 1, got 0"):
+        OpenVinoSettings(max_context_tokens=0)
+    with pytest.raises(InputError, match="step_timeout_seconds: must be a finite number above 0"):
+        OpenVinoSettings(step_timeout_seconds=0.0)
+    with pytest.raises(InputError, match="cache_bytes: must be a finite number above 0, got nan"):
+        OpenVinoSettings(cache_bytes=float("nan"))
+
+
+def test_a_configuration_without_a_language_model_of_its_own_is_read(tmp_path: Path) -> None:
+    config = {"vocab_size": 7, "text_config": None}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert read_about(tmp_path)["vocab_size"] == 7

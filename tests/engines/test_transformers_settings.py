@@ -22,6 +22,8 @@ def test_settings_that_make_no_sense_are_refused_at_once() -> None:
         TransformersSettings(dtype="fp16")
     with pytest.raises(UnknownNameError, match="device: unknown name 'GPU'"):
         TransformersSettings(device="GPU")
+    with pytest.raises(InputError, match="start_timeout_seconds: must be a finite number above 0"):
+        TransformersSettings(start_timeout_seconds=-1.0)
 
 
 def test_a_precision_that_cannot_be_made_is_refused_at_once() -> None:

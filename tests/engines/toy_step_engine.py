@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Sequence
 
@@ -22,6 +23,9 @@ class ToyStepEngine:
             raise InputError("model.bin", "cut short")
         if self._trouble == "library":
             raise RuntimeError("Exception from library.cpp:7:\nno such device\n")
+        if self._trouble == "leaves a process":
+            subprocess.Popen(["sleep", "3600"])  # has its standard error in hand
+            os._exit(7)
         if self._trouble == "dies":
             os._exit(7)
         if self._trouble == "slow":

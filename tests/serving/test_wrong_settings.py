@@ -94,3 +94,5 @@ def test_a_host_that_is_not_this_machine_is_told_apart_from_a_taken_port() -> No
     # set aside for documentation, nobody's
     with pytest.raises(InputError, match=r"^host: cannot listen at 192\.0\.2\.1:0: Cannot"):
         listen("192.0.2.1", 0)
+    with pytest.raises(InputError, match=r"^host: cannot listen at \[2001:db8::1\]:0: "):
+        listen("2001:db8::1", 0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgebatch.errors import InputError
-from edgebatch.files import replacing, require_place, write_text
+from edgebatch.files import from_home, replacing, require_place, write_text
 from edgebatch.workload.files import replacing_file
 
 
@@ -88,3 +88,18 @@ def test_a_place_for_a_file_is_a_folder_that_exists(tmp_path: Path) -> None:
         require_place("--results", tmp_path / "missing" / "new")
     with pytest.raises(InputError, match=r"--results: must be a file, but .* is a folder"):
         require_place("--results", tmp_path)
+
+
+def test_a_link_to_itself_is_one_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "loop"
+    path.symlink_to(path)
+    with pytest.raises(InputError, match="loop: is a link that leads back to itself"):
+        write_text(path, "text")
+    with pytest.raises(InputError, match="loop: is a link that leads back to itself"):
+        require_place("--results", path)
+
+
+def test_a_tilde_is_the_home_folder_of_whoever_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert from_home("~/models") == Path("/home/someone/models")
+    assert from_home("~no-such-user/models") == Path("~no-such-user/models")

@@ -29,7 +29,7 @@ from edgebatch.calibration.samples import Kind
 from edgebatch.calibration.scorers import window_tokens
 from edgebatch.calibration.scoring import Scoring, local_scoring, measured_qualities
 from edgebatch.calibration.subject import EngineMaker, Subject
-from edgebatch.errors import EngineError
+from edgebatch.errors import EngineError, InputError
 from edgebatch.local_models import LocalModel
 from edgebatch.problem import Precision
 
@@ -113,7 +113,7 @@ async def calibrate(
 
     Raises:
         EngineError: the engine failed.
-        InputError: the model cannot be loaded, or the text is too short.
+        InputError: the model cannot be loaded, the text is too short, or so was the time.
         MissingExtraError: a library that is needed is not installed.
     """
     subject = Subject(
@@ -146,7 +146,7 @@ async def calibrate_subject(
 
     Raises:
         EngineError: the engine failed, or ended all answers before their limits.
-        InputError: the model cannot be loaded, or the text is too short.
+        InputError: the model cannot be loaded, the text is too short, or so was the time.
         MissingExtraError: a library that is needed is not installed.
     """
     alone = await observe_alone(
@@ -179,11 +179,18 @@ async def calibrate_subject(
 def _require_batches(subject: Subject, together: Together) -> None:
     seen = {each.precision for each in together.times.fitted if each.kind is Kind.BATCH}
     for name in subject.names:
-        if name not in seen:
-            raise EngineError(
-                f"{together.info.engine} ended the answers of every batch in {name} before their "
-                f"limits ({together.num_cut_short} trials), so their times cannot be told"
+        if name in seen:
+            continue
+        if not together.num_cut_short:
+            raise InputError(
+                "--budget",
+                f"was used up before a whole batch in {name} was measured; give more seconds, or "
+                "measure fewer precisions",
             )
+        raise EngineError(
+            f"{together.info.engine} ended the answers of every batch in {name} before their "
+            f"limits ({together.num_cut_short} trials), so their times cannot be told"
+        )
 
 
 def _finished(

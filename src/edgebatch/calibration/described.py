@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from edgebatch.errors import InputError, UnknownNameError
+from edgebatch.files import from_home
 from edgebatch.local_models import SHIPPED_MODELS, open_model
 from edgebatch.local_models.gguf_file import read_gguf
 from edgebatch.local_models.shapes import read_shape
@@ -48,7 +48,7 @@ def description(said: str) -> Description:
         InputError: the file is not one, or of a family that is not known.
         UnknownNameError: nothing is called so.
     """
-    path = Path(said).expanduser()
+    path = from_home(said)
     if said in models():
         return Description(models()[said].model, None, f"preset {said}")
     if said in SHIPPED_MODELS:

@@ -112,7 +112,7 @@ def _passes(tables: OperatorTables, precision: str) -> Iterator[Sample]:
     most, members = tables.most_tokens, tables.most_sequences
     for (prompt, decoding, context), seconds in sorted(tables.attention.items()):
         sequences = decoding + (prompt > 0)
-        if prompt + decoding > most or sequences > members:
+        if not 1 <= sequences <= members or prompt + decoding > most:
             continue
         total = tables.pass_seconds(prompt + decoding, sequences, seconds)
         contexts = [context] * decoding
@@ -137,7 +137,8 @@ def _batches(tables: OperatorTables, precision: str) -> Iterator[Sample]:
 
 
 def _prompts(tables: OperatorTables) -> list[int]:
-    return sorted(prompt for prompt, members, _ in tables.attention if prompt and not members)
+    alone = (prompt for prompt, members, context in tables.attention if not (members or context))
+    return sorted(prompt for prompt in alone if prompt)
 
 
 def _sizes(tables: OperatorTables) -> list[int]:

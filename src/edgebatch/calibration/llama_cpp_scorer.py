@@ -50,10 +50,15 @@ class LlamaCppQuestions:
     async def log_probabilities(self, tokens: Sequence[int]) -> FloatArray:
         """See :class:`edgebatch.calibration.expectations.Scorer`."""
         rows = np.full((len(tokens) - 1, self._vocabulary_size), math.log(_LEAST_PROBABILITY))
-        for position, row in enumerate(rows):
-            for candidate in await self._candidates(tokens[: position + 1]):
-                # the server says −3.4e38 for what is as good as impossible
-                row[candidate["id"]] = max(candidate["logprob"], math.log(_LEAST_PROBABILITY))
+        try:
+            for position, row in enumerate(rows):
+                for candidate in await self._candidates(tokens[: position + 1]):
+                    # the server says −3.4e38 for what is as good as impossible
+                    row[candidate["id"]] = max(candidate["logprob"], math.log(_LEAST_PROBABILITY))
+        except (LookupError, TypeError, ValueError) as error:  # older servers say it otherwise
+            raise EngineError(
+                f"llama.cpp's server of {self._name} tells no probabilities of tokens"
+            ) from error
         return log_softmax(rows)
 
     async def _candidates(self, tokens: Sequence[int]) -> Any:
@@ -113,6 +118,7 @@ class LlamaCppScorer:
             base_url=str(url),
             headers={"Authorization": f"Bearer {order.api_key}"},
             timeout=ANSWER_SECONDS,
+            trust_env=False,
         )
         models = await asked(self._client, self._path.name, "GET", "/v1/models")
         size = int(models["data"][0]["meta"]["n_vocab"])

@@ -39,7 +39,7 @@ class OpenVinoScorer:
         try:
             import openvino
         except ImportError as error:
-            raise MissingExtraError("measuring quality with OpenVINO", "openvino") from error
+            raise MissingExtraError("measuring quality with OpenVINO", "engine") from error
         path = folder / "openvino_model.xml"
         try:
             compiled = openvino.Core().compile_model(path, device, dict(properties or {}))

@@ -28,6 +28,7 @@ _EACH_LAYER = (  # the two norms of a layer are one operator in the table
 )
 _EACH_SEQUENCE = ("lm_head", "sampler")
 _ATTENTION_KEYS = ("prefill_chunk", "kv_prefill", "n_decode", "kv_decode")
+_MOST_DIGITS = 9
 
 Curve = tuple[list[int], list[float]]
 """Ascending numbers, and the seconds measured at each."""
@@ -140,7 +141,7 @@ def _curves(path: Path, column: str, operators: Sequence[str]) -> dict[str, Curv
 def _rows(path: Path, keys: Sequence[str]) -> Iterator[tuple[tuple[int | str, ...], float]]:
     """Yield the key columns and the time in seconds of each row."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             missing = [key for key in (*keys, "time_us") if key not in (reader.fieldnames or ())]
             if missing:
@@ -157,11 +158,15 @@ def _rows(path: Path, keys: Sequence[str]) -> Iterator[tuple[tuple[int | str, ..
         raise InputError(str(path), f"cannot be read: {reason}") from error
     except UnicodeDecodeError as error:
         raise InputError(str(path), "is not UTF-8 text") from error
+    except csv.Error as error:
+        raise InputError(str(path), f"is not CSV: {error}") from error
 
 
 def _number(text: str | None, where: str) -> int:
-    if text is None or not text.isdecimal():
-        raise InputError(where, f"must be a whole number of at least 0, got {text!r}")
+    if text is None or not text.isdecimal() or len(text) > _MOST_DIGITS:
+        shown = text if text is None else text[:20]
+        most = 10**_MOST_DIGITS - 1
+        raise InputError(where, f"must be a whole number from 0 to {most}, got {shown!r}")
     return int(text)
 
 

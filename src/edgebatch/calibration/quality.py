@@ -18,11 +18,14 @@ from typing import NamedTuple
 import numpy as np
 
 from edgebatch.calibration.expectations import BriefScorer, Expected, Scorer, expected_by
+from edgebatch.errors import EngineError
 
 LEAST_WINDOWS = 4
 """Below so many windows, a standard error is a guess."""
 SEPARABLE_ERRORS = 2.0
 """A difference of fewer standard errors is not told from none."""
+_MOST_LOSS = 200.0
+"""Nats a token; a perplexity of e²⁰⁰ is none. An even guess among a million costs 14."""
 
 
 class QualityKind(StrEnum):
@@ -111,7 +114,7 @@ async def measure_quality(
         on_progress: told how many windows are done, and of how many.
 
     Raises:
-        EngineError: a scorer cannot be run.
+        EngineError: a scorer cannot be run, or tells what is no probability.
         ValueError: fewer than two windows were given, of which no error can be had.
     """
     if len(windows) < 2:
@@ -125,12 +128,23 @@ async def measure_quality(
         for name, scorer in scorers.items():
             same = name == reference
             found = expected if same else await expected_by(scorer, window)
+            _require_sense(name, found)
             scores[name].append(_score(expected, found))
         on_progress(number + 1, len(windows))
     tokens_each = len(windows[0]) - 1
     return [
         _quality(name, reference, tokens_each, scores[name], scores[reference]) for name in scorers
     ]
+
+
+def _require_sense(name: str, expected: Expected) -> None:
+    """Raise if a precision finds real text impossible: no figure could be told of it."""
+    loss = float(expected.losses.mean())
+    if not loss < _MOST_LOSS:
+        raise EngineError(
+            f"{name} expects nothing of a text that it is given (mean loss {loss:g} nats): its "
+            "numbers have run out of range; leave it out, or compute in a wider type"
+        )
 
 
 def _score(expected: Expected, found: Expected) -> _Window:

@@ -33,7 +33,9 @@ class TorchScorer:
             import torch
             import transformers
         except ImportError as error:
-            raise MissingExtraError("measuring quality with transformers", "convert") from error
+            raise MissingExtraError(
+                "measuring quality with transformers", "transformers"
+            ) from error
         try:
             self._model = transformers.AutoModelForCausalLM.from_pretrained(
                 folder, dtype=getattr(torch, DTYPES.get(precision, DTYPES[dtype]))

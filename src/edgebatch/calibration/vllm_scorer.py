@@ -54,11 +54,17 @@ class VllmScorer:
             raise EngineError(f"{url} tells no probabilities of prompts ({status}): {said}")
         try:
             told = _Answer.model_validate(answer).choices[0].logprobs
-            losses = [-(told.token_logprobs[place] or 0.0) for place in range(1, len(tokens))]
+            losses = [-_known(told.token_logprobs[place]) for place in range(1, len(tokens))]
             likeliest = [_likeliest(told.top_logprobs[place]) for place in range(1, len(tokens))]
         except (ValidationError, IndexError, ValueError) as error:
             raise EngineError(f"{url} tells no probabilities of prompts") from error
         return Expected(np.array(losses), np.array(likeliest))
+
+
+def _known(log_probability: float | None) -> float:
+    if log_probability is None:
+        raise ValueError("no probability")
+    return log_probability
 
 
 def _likeliest(candidates: Mapping[str, float] | None) -> int:

@@ -22,11 +22,11 @@ from edgebatch.cli.output import print_json, print_tables, stderr_console, write
 from edgebatch.cli.scenario_options import (
     PolicyOption,
     ProfileOption,
-    ScenarioArgument,
     SeedOption,
     SetOption,
     TraceOption,
     load_scenario,
+    scenario_names,
 )
 from edgebatch.errors import InputError
 from edgebatch.files import require_place
@@ -49,7 +49,14 @@ DEFAULT_SCENARIO = "tiny-chat"
 
 
 def command(
-    scenario: ScenarioArgument = None,
+    scenario: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCENARIO",
+            help="TOML file, or the name of a built-in scenario (edgebatch scenario --list).",
+            autocompletion=scenario_names,
+        ),
+    ] = DEFAULT_SCENARIO,
     engine: EngineOption = DEFAULT_ENGINE,
     model: ModelOption = None,
     profile: ProfileOption = None,
@@ -91,14 +98,15 @@ def command(
     from edgebatch.scenario import parse_policy
 
     chosen = parse_policy(policy)
-    loaded = load_scenario(scenario or DEFAULT_SCENARIO, trace, seed, settings, profile)
+    loaded = load_scenario(scenario, trace, seed, settings, profile)
     for path in filter(None, (requests, chrome_trace)):
         require_place("--requests" if path is requests else "--chrome-trace", path)
     if requests is not None:
         check_records_path(requests)
     hosting = loaded.hosting
-    names = [precision.name for precision in hosting.precisions]
-    costs = [BatchCost(hosting.node, hosting.model, each) for each in hosting.precisions]
+    precisions = loaded.precisions_run(chosen)
+    names = [precision.name for precision in precisions]
+    costs = [BatchCost(hosting.node, hosting.model, each) for each in precisions]
     spec = engine_spec(engine, model, names, url, api_key, costs)
     workload = _workload(loaded, load)
     run = _with_progress(

@@ -22,7 +22,7 @@ def command(
     ] = DEFAULT_SCENARIO,
     list_names: Annotated[bool, typer.Option("--list", help="Only list the names.")] = False,
 ) -> None:
-    """Print a built-in scenario with a comment on every key, to be changed and used.
+    """Print a built-in scenario with comments, to be changed and used.
 
     Every key can also be overridden with --set KEY=VALUE on the commands that take a scenario.
     """

@@ -103,9 +103,10 @@ def load_scenario(
     document = read_document(source or default)
     if trace is not None:
         workload = document.setdefault("workload", {})
-        for key in _DRAWN_KEYS:
-            workload.pop(key, None)
-        workload["trace"] = trace
+        if isinstance(workload, dict):  # else the scenario says what is wrong with it
+            for key in _DRAWN_KEYS:
+                workload.pop(key, None)
+            workload["trace"] = trace
     if profile is not None:
         document = overridden(document, [f"profile={profile}"])
     if seed is not None:

@@ -44,7 +44,9 @@ def command(
     ] = None,
     node_limit: Annotated[
         int | None,
-        typer.Option(metavar="N", help="The same after N nodes of the search; repeatable."),
+        typer.Option(
+            metavar="N", help="The same after N nodes of the search, alike on every machine."
+        ),
     ] = None,
     batch_cap: Annotated[
         int | None,

@@ -93,7 +93,7 @@ def _options(hosting: Hosting, position: int, arrivals: list[Arrival]) -> Iterat
     """Yield the requests that one precision could serve in time if it had nothing else to do."""
     node, precision = hosting.node, hosting.precisions[position]
     cost = BatchCost(node, hosting.model, precision)
-    free_bytes = node.memory_bytes - hosted_bytes(node, hosting.model, (precision,))
+    hosted = hosted_bytes(node, hosting.model, (precision,))
     for request, each in enumerate(arrivals):
         starts_at = each.arrival_seconds + node.uplink_seconds
         allowed = each.deadline_seconds * (1.0 + RELATIVE_TOLERANCE)
@@ -104,7 +104,7 @@ def _options(hosting: Hosting, position: int, arrivals: list[Arrival]) -> Iterat
             math.isfinite(ends_at)
             and passes * cost.step_seconds + work <= ends_at - starts_at
             and within_budget(each.min_quality, precision.quality)
-            and within_budget(cost.kv_bytes(prompt, passes), free_bytes)
+            and within_budget(hosted + cost.kv_bytes(prompt, passes), node.memory_bytes)
         ):
             yield Option(
                 request, position, each.value, starts_at, ends_at, passes, work, cost.step_seconds

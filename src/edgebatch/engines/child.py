@@ -100,9 +100,9 @@ class ChildEngine(Engine):
             raise UnknownNameError("precision", request.precision, self._precisions)
         if request.number in self._running:
             raise InputError("number", f"a request {request.number} is running already")
+        self._hand_over(request)
         self._running.add(request.number)
         self._owed.add(request.number)
-        self._hand_over(request)
 
     def cancel(self, number: int) -> None:
         """Call a request off."""

@@ -70,7 +70,7 @@ async def find_out(
             LlamaCppDialect(),
             str(props.get("build_info", "")),
             model,
-            _number(props.get("default_generation_settings", {}).get("n_ctx")),
+            _number(_object(props.get("default_generation_settings")).get("n_ctx")),
             _number(props["total_slots"]),
             str(props.get("model_ftype", "")),
             **_llama_cpp_model(card),
@@ -100,8 +100,9 @@ async def _wait_until_ready(
 
 
 def _cards(listed: object) -> list[dict[str, Any]]:
-    data = listed.get("data") if isinstance(listed, dict) else None
-    return [card for card in data or [] if isinstance(card, dict) and "id" in card]
+    data = _object(listed).get("data")
+    cards = data if isinstance(data, list) else []
+    return [card for card in cards if isinstance(card, dict) and "id" in card]
 
 
 def _chosen(
@@ -125,7 +126,7 @@ async def _json_object(
     client: httpx.AsyncClient, address: ServerAddress, path: str
 ) -> dict[str, Any]:
     status, answer, _ = await call(client, address, "GET", path)
-    return answer if status == 200 and isinstance(answer, dict) else {}
+    return _object(answer) if status == 200 else {}
 
 
 async def _text(client: httpx.AsyncClient, address: ServerAddress, path: str) -> str:
@@ -158,8 +159,7 @@ def cache_tokens(metrics: str) -> int | None:
 
 
 def _llama_cpp_model(card: dict[str, Any]) -> _LlamaCppModel:
-    meta = card.get("meta")
-    about = meta if isinstance(meta, dict) else {}
+    about = _object(card.get("meta"))
     size, parameters = _number(about.get("size")), _number(about.get("n_params"))
     return {
         "bytes_per_parameter": size / parameters if size and parameters else None,
@@ -169,3 +169,7 @@ def _llama_cpp_model(card: dict[str, Any]) -> _LlamaCppModel:
 
 def _number(value: object) -> int | None:
     return value if isinstance(value, int) and value > 0 else None
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

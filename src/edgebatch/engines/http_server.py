@@ -89,7 +89,7 @@ class HttpServer:
             text = plain_prompt(prompt)
             if prompt.messages is not None:
                 messages = {"messages": list(prompt.messages)}
-                text = (await self._post(client, "/apply-template", messages))["prompt"]
+                text = await self._post(client, "/apply-template", messages, "prompt")
             body = {"content": text, "add_special": True, "parse_special": True}
         elif self.dialect.name == "vllm":
             if prompt.messages is not None:
@@ -98,7 +98,7 @@ class HttpServer:
                 body = {"model": self.model, "prompt": plain_prompt(prompt)}
         else:
             raise self._no_tokenizer()
-        return tuple((await self._post(client, "/tokenize", body))["tokens"])
+        return tuple(await self._post(client, "/tokenize", body, "tokens"))
 
     async def decode(self, client: httpx.AsyncClient, tokens: Sequence[int]) -> str:
         """Return the text of token ids.
@@ -110,7 +110,7 @@ class HttpServer:
             raise self._no_tokenizer()
         key = "content" if self.dialect.name == "llama.cpp" else "prompt"
         body = {"model": self.model, "tokens": list(tokens)}
-        return str((await self._post(client, "/detokenize", body))[key])
+        return str(await self._post(client, "/detokenize", body, key))
 
     def _no_tokenizer(self) -> EngineError:
         return EngineError(
@@ -118,12 +118,13 @@ class HttpServer:
         )
 
     async def _post(
-        self, client: httpx.AsyncClient, path: str, body: Mapping[str, object]
-    ) -> dict[str, Any]:
+        self, client: httpx.AsyncClient, path: str, body: Mapping[str, object], key: str
+    ) -> Any:
+        """Return what stands under a key of the answer."""
         status, answer, said = await call(client, self.address, "POST", path, body)
-        if status != 200 or not isinstance(answer, dict):
+        if status != 200 or not isinstance(answer, dict) or key not in answer:
             raise EngineError(f"{self.address.root}{path} answered {status}: {said}")
-        return answer
+        return answer[key]
 
 
 async def call(
@@ -148,7 +149,7 @@ async def call(
         raise InputError(address.url, f"is not a URL: {error}") from error
     except httpx.HTTPError as error:
         raise unreachable(address, error) from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InputError("prompt", f"cannot be written as JSON: {error}") from error
     try:
         answer = response.json()

@@ -93,7 +93,7 @@ class Answer:
                 # a server may take requests after what computes in it has died
                 await require_health(self._client, self._server.address)
             yield self._failed(str(error), is_refused=error.is_final)
-        except (ValueError, TypeError) as error:  # such as half a surrogate pair in a prompt
+        except (ValueError, TypeError, RecursionError) as error:  # such as half a surrogate pair
             said = f"the request cannot be written as JSON: {error}"
             yield self._failed(said, is_refused=True)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -129,6 +129,8 @@ class Answer:
                 raise _refusal(source.response)
             try:
                 async for event in source.aiter_sse():
+                    if not event.data:  # such as a retry time alone: no event, by the standard
+                        continue
                     if event.data == "[DONE]":
                         break
                     progress = self._read(event)

@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def parameters(xllamacpp: Any, order: ServerOrder) -> Any:
-    """Return llama.cpp's parameters for an settings."""
+    """Return llama.cpp's parameters for what is ordered."""
     settings = order.settings
     wanted = xllamacpp.CommonParams()
     wanted.model.path = order.path

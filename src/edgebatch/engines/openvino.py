@@ -10,11 +10,18 @@ from pathlib import Path
 from edgebatch.engines.base import EngineInfo
 from edgebatch.engines.child import ChildEngine
 from edgebatch.errors import InputError, MissingExtraError, UnknownNameError
+from edgebatch.problem.checks import require_number
 
 MODEL_FILE = "openvino_model.xml"
 CACHE_BYTES = {"f16": 2.0, "bf16": 2.0, "f32": 4.0, "u8": 1.2}
 """Of a value in the key-value cache; scales and zero points of ``u8`` take a fifth more."""
-_LEAST = {"threads": 1, "max_batch": 1, "dynamic_quantization_group_size": 0, "kept_kernels": 0}
+_LEAST = {
+    "threads": 1,
+    "max_batch": 1,
+    "max_context_tokens": 1,
+    "dynamic_quantization_group_size": 0,
+    "kept_kernels": 0,
+}
 _NEEDED_FILES = (
     MODEL_FILE,
     "openvino_model.bin",
@@ -71,14 +78,14 @@ class OpenVinoSettings:
         Raises:
             InputError: a number is too small, or the cache's format is not one of the known ones.
         """
-        for name, least in (
-            ("threads", 1),
-            ("max_batch", 1),
-            ("dynamic_quantization_group_size", 0),
-        ):
+        for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(name, f"expected at least {least}, got {value}")
+        for name in ("step_timeout_seconds", "start_timeout_seconds"):
+            require_number(name, getattr(self, name), exclusive=True)
+        if self.cache_bytes is not None:
+            require_number("cache_bytes", self.cache_bytes, exclusive=True)
         if self.kv_cache_precision not in CACHE_BYTES:
             raise UnknownNameError("kv_cache_precision", self.kv_cache_precision, CACHE_BYTES)
 

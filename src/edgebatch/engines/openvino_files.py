@@ -30,7 +30,7 @@ def read_about(folder: Path) -> Mapping[str, object]:
         raise InputError(str(path), f"not JSON: {error}") from error
     if not isinstance(about, dict):
         raise InputError(str(path), "expected an object")
-    return {**about, **about.get("text_config", {})}
+    return {**about, **(about.get("text_config") or {})}
 
 
 def first(about: Mapping[str, object], keys: tuple[str, ...]) -> int | None:

@@ -55,14 +55,14 @@ class HostedModel:
         """Return the prompt's token ids.
 
         Raises:
-            EngineError: it has messages, and the model no template for them.
+            InputError: it has messages, and the model no template for them.
         """
         if prompt.tokens is not None:
             return prompt.tokens
         text, is_template = prompt.text or "", prompt.messages is not None
         if prompt.messages is not None:
             if not self.tokenizer.chat_template:
-                raise EngineError("the model has no chat template; send text instead of messages")
+                raise InputError("messages", "the model has no chat template; send text instead")
             text = self.tokenizer.apply_chat_template(
                 [dict(message) for message in prompt.messages], add_generation_prompt=True
             )

@@ -24,6 +24,7 @@ from edgebatch.errors import EdgebatchError, EngineError, MissingExtraError
 
 _HEADER = struct.Struct("!Q")
 _TAIL_BYTES = 16_384
+_LAST_WORDS_SECONDS = 0.5
 
 
 def pack(message: object) -> bytes:
@@ -147,8 +148,7 @@ class ChildProcess:
         if process is None or process.returncode is not None:
             return
         self._killed_for = self._killed_for or reason
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill_group(process.pid)
 
     async def stop(self, grace_seconds: float = 2.0) -> None:
         """Ask it to end, kill it if it does not, and wait until it has; may be called twice."""
@@ -208,7 +208,11 @@ class ChildProcess:
         except TimeoutError:
             self.kill(f"{self.name} closed its output")
             await process.wait()
-        await self._readers[1]
+        _kill_group(process.pid)
+        # who has left its group may outlive it, and hold its standard error open
+        tail = self._readers[1]
+        await asyncio.wait([tail], timeout=_LAST_WORDS_SECONDS)
+        tail.cancel()
         how = self._killed_for or (
             f"{self.name} {how_it_ended(process.returncode, self.tail, self._kills_for_memory)}"
         )
@@ -220,6 +224,13 @@ class ChildProcess:
         while stream is not None and (piece := await stream.read(4096)):
             self._tail += piece
             del self._tail[:-_TAIL_BYTES]
+
+
+def _kill_group(pid: int) -> None:
+    """Kill a child, if it still lives, and all that it has started."""
+    # macOS refuses where only the dead are left
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _psutil() -> ModuleType:

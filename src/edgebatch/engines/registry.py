@@ -85,7 +85,7 @@ def parse_engine(text: str) -> tuple[str, dict[str, str]]:
         InputError: a setting is not of that form, or given twice.
     """
     name, _, tail = text.partition(":")
-    lookup(ENGINES, name.strip(), "engine")
+    kind = lookup(ENGINES, name.strip(), "engine")
     settings: dict[str, str] = {}
     for setting in filter(None, tail.split(",")):
         key, equals, value = (part.strip() for part in setting.partition("="))
@@ -94,7 +94,7 @@ def parse_engine(text: str) -> tuple[str, dict[str, str]]:
         if key in settings:
             raise InputError(f"engine {text!r}", f"{key} is given twice")
         settings[key] = value
-    return name.strip(), settings
+    return kind.name, settings
 
 
 def engine_names() -> list[str]:
@@ -127,7 +127,7 @@ def _openvino(spec: EngineSpec) -> Engine:
     from edgebatch.engines.openvino import OpenVinoEngine, OpenVinoSettings
 
     settings = checked_settings(OpenVinoSettings, spec)
-    return OpenVinoEngine(_variants(spec, "openvino"), settings, Path(spec.model).stem)
+    return OpenVinoEngine(_variants(spec, "openvino"), settings, _shown_name(spec.model))
 
 
 def _llama_cpp(spec: EngineSpec) -> Engine:
@@ -135,7 +135,7 @@ def _llama_cpp(spec: EngineSpec) -> Engine:
     from edgebatch.engines.llama_cpp_settings import LlamaCppSettings
 
     settings = checked_settings(LlamaCppSettings, spec)
-    return LlamaCppEngine(_variants(spec, "gguf"), settings, Path(spec.model).stem)
+    return LlamaCppEngine(_variants(spec, "gguf"), settings, _shown_name(spec.model))
 
 
 def _transformers(spec: EngineSpec) -> Engine:
@@ -145,7 +145,7 @@ def _transformers(spec: EngineSpec) -> Engine:
     # one folder serves all precisions: they are made when it is loaded
     ((stored, folder),) = open_model(spec.model, "huggingface").variants.items()
     folders = dict.fromkeys(spec.precisions or (stored,), folder)
-    return TransformersEngine(folders, settings, Path(spec.model).stem)
+    return TransformersEngine(folders, settings, _shown_name(spec.model))
 
 
 def _openai(spec: EngineSpec) -> Engine:
@@ -164,6 +164,12 @@ def _variants(spec: EngineSpec, format_name: str) -> dict[str, Path]:
     """Return where each wanted precision of a model lies."""
     model = open_model(spec.model, format_name)
     return {name: model.variant(name) for name in spec.precisions or model.variants}
+
+
+def _shown_name(model: str) -> str:
+    """Return what users know a model by; names of folders may have dots in them, as in 3.1-8B."""
+    path = Path(model)
+    return path.stem if path.suffix == ".gguf" else path.name
 
 
 def checked_settings(kind: type[Settings], spec: EngineSpec) -> Settings:

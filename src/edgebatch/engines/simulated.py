@@ -141,6 +141,7 @@ class SimulatedEngine(Engine):
         """Forget everything."""
         self._is_on = False
         self._running.clear()
+        self._cancelled.clear()
 
     def _next_to_step(self, at: float) -> list[_Running]:
         """Return who takes part in the step at an instant, all of one precision."""

@@ -12,6 +12,7 @@ from edgebatch.engines.base import EngineInfo, GenerationRequest
 from edgebatch.engines.child import ChildEngine
 from edgebatch.engines.stepping import Cancel
 from edgebatch.errors import InputError, MissingExtraError, UnknownNameError
+from edgebatch.problem.checks import require_number
 
 DTYPES = {"bf16": "bfloat16", "f16": "float16", "f32": "float32"}
 """What torch calls the types in which it can compute here."""
@@ -56,6 +57,8 @@ class TransformersSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(name, f"expected at least 1, got {value}")
+        for name in ("step_timeout_seconds", "start_timeout_seconds"):
+            require_number(name, getattr(self, name), exclusive=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,12 @@ def _take(link: ParentLink, engine: StepEngine, message: object) -> Progress | N
             try:
                 engine.add(message)
             except Exception as error:  # noqa: BLE001 - other requests have nothing to do with it
-                return Progress(message.number, 0, finish=Finish.FAILED, error=one_line(error))
+                # what is wrong with a request is said in words of our own
+                is_refused = isinstance(error, EdgebatchError)
+                said = one_line(error)
+                return Progress(
+                    message.number, 0, finish=Finish.FAILED, error=said, is_refused=is_refused
+                )
         case Cancel():
             return engine.cancel(message.number)
         case Question():

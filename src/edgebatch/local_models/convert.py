@@ -81,6 +81,8 @@ def unfinished(target: Path) -> Iterator[Path]:
     require_absent(target)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
+        # of a process of this number that was killed; containers give few numbers
+        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         yield partial
         partial.rename(target)

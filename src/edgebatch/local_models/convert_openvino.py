@@ -91,7 +91,6 @@ def _compress(f16: Path, folder: Path, precision: str) -> None:
         import openvino
     except ImportError as error:
         raise MissingExtraError("compressing weights", "convert") from error
-    model = openvino.Core().read_model(f16 / IR_FILE)
     if precision == "w8":
         settings: dict[str, Any] = {"mode": nncf.CompressWeightsMode.INT8_ASYM}
     else:
@@ -100,9 +99,13 @@ def _compress(f16: Path, folder: Path, precision: str) -> None:
             "group_size": _group_size(f16),
             "ratio": 1.0,
         }
-    compressed = nncf.compress_weights(model, **settings)
-    shutil.copytree(f16, folder, ignore=lambda _folder, _names: _WEIGHT_FILES)
-    openvino.save_model(compressed, folder / IR_FILE)
+    try:
+        model = openvino.Core().read_model(f16 / IR_FILE)
+        compressed = nncf.compress_weights(model, **settings)
+        shutil.copytree(f16, folder, ignore=lambda _folder, _names: _WEIGHT_FILES)
+        openvino.save_model(compressed, folder / IR_FILE)
+    except Exception as error:
+        raise InputError(precision, f"cannot be made: {first_line(error)}") from error
 
 
 def _group_size(folder: Path) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebatch.errors import InputError, MissingExtraError
+from edgebatch.files import from_home
 from edgebatch.local_models.convert import convert_model, unfinished
 from edgebatch.local_models.quiet import quiet
 from edgebatch.local_models.shipped import shipped_tokenizer
@@ -40,7 +41,7 @@ def cache_folder() -> Path:
     """Return where generated models are kept: ``$EDGEBATCH_CACHE``, or the user's cache folder."""
     given = os.environ.get(CACHE_VARIABLE)
     if given:
-        return Path(given).expanduser()
+        return from_home(given)
     from platformdirs import user_cache_path
 
     return user_cache_path("edgebatch")
@@ -62,19 +63,26 @@ def generated_folder(
     """
     require_generated(name, format_name)
     folder = cache_folder() / "models" / name / format_name
-    if folder.is_dir():
-        return folder
+    if not folder.is_dir():
+        try:
+            _make(name, format_name, folder, report)
+        except InputError:
+            if not folder.is_dir():  # else another process was quicker
+                raise
+    return folder
+
+
+def _make(name: str, format_name: str, folder: Path, report: Callable[[str], None]) -> None:
     if format_name == "huggingface":
         with unfinished(folder) as partial:
             write_random_model(name, partial, report)
-        return folder
+        return
     temporary = folder.with_name(f".{format_name}.{os.getpid()}.source")
     try:
         write_random_model(name, temporary, report)
         convert_model(temporary, folder, format_name, report=report, name=name)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return folder
 
 
 def require_generated(name: str, format_name: str) -> None:

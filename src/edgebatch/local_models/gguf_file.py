@@ -26,6 +26,14 @@ _DEFAULT_ALIGNMENT = 32
 # of damaged files the lengths are random
 _LONGEST_STRING = 1 << 26
 _MOST_DIMENSIONS = 8
+_SIGNS_OF_DAMAGE = (
+    struct.error,
+    LookupError,
+    ArithmeticError,
+    TypeError,
+    ValueError,  # not UTF-8, or not a number
+    RecursionError,  # lists in lists in lists
+)
 # general.file_type, as in llama.h; the names people use for files
 _FILE_TYPES = {
     0: "f32", 1: "f16", 2: "q4_0", 3: "q4_1", 7: "q8_0", 8: "q5_0", 9: "q5_1", 10: "q2_k",
@@ -115,7 +123,7 @@ def read_gguf(path: Path) -> GgufFile:
             return _read(path, file)
     except OSError as error:
         raise InputError(str(path), f"cannot be read: {error.strerror}") from error
-    except (struct.error, UnicodeDecodeError, LookupError, ArithmeticError, TypeError) as error:
+    except _SIGNS_OF_DAMAGE as error:
         raise InputError(str(path), "is a damaged GGUF file: its head cannot be read") from error
 
 
@@ -141,8 +149,8 @@ def _read(path: Path, file: BinaryIO) -> GgufFile:
     for _ in range(num_tensors):
         name = _string(file)
         (dimensions,) = _unpack(file, "I")
-        if dimensions > _MOST_DIMENSIONS:
-            raise struct.error("no tensor has so many dimensions")
+        if not 1 <= dimensions <= _MOST_DIMENSIONS:
+            raise struct.error("no tensor has so many dimensions, or none")
         tensors[name] = _unpack(file, f"{dimensions}Q")
         _unpack(file, "IQ")  # type and place
     alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)

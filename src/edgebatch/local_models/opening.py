@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgebatch.errors import InputError
+from edgebatch.files import from_home
 from edgebatch.local_models.folders import FORMATS
 from edgebatch.local_models.generated import GENERATED_MODELS, generated_folder
 from edgebatch.local_models.local_model import LocalModel
@@ -58,7 +59,7 @@ def open_model(
 
 
 def _existing(source: str) -> Path:
-    path = Path(source).expanduser()
+    path = from_home(source)
     if path.is_file() and path.suffix != ".gguf":
         raise InputError(source, "is a file; expected a folder with a model or a .gguf file")
     if not path.exists():

@@ -11,6 +11,9 @@ from typing import Any
 from edgebatch.errors import InputError
 from edgebatch.problem import Model
 
+_LARGEST = 2**31 - 1
+"""Far above any size, so that no product can overflow."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -44,6 +47,9 @@ class _Config:
                 if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                     problem = f"must be a positive whole number, got {value!r}"
                     raise InputError(f"{self.path}: {key}", problem)
+                if value > _LARGEST:
+                    problem = f"must be at most {_LARGEST}, has {value.bit_length()} bits"
+                    raise InputError(f"{self.path}: {key}", problem)
                 return value
         if default is None:
             raise InputError(f"{self.path}: {keys[0]}", "missing; it belongs to the model's shape")
@@ -71,7 +77,7 @@ def read_shape(path: Path, name: str = "") -> Shape:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(str(path), f"cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(str(path), f"is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise InputError(str(path), "must be a JSON object")
@@ -81,7 +87,7 @@ def read_shape(path: Path, name: str = "") -> Shape:
     if isinstance(inner, dict):
         family = inner.get("model_type", family)
         values = {**values, **inner}
-    if family not in _FAMILIES:
+    if not isinstance(family, str) or family not in _FAMILIES:
         raise InputError(
             f"{path}: model_type",
             f"{family!r} is not a family whose shape is known; known: {', '.join(_FAMILIES)}",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edgebatch.errors import InputError
+from edgebatch.files import from_home
 from edgebatch.local_models.convert import convert_model, precisions_of, require_absent
 from edgebatch.local_models.generated import (
     GENERATED_MODELS,
@@ -57,5 +58,5 @@ def convert_source(
         return open_model(str(target), format_name).renamed(source)
     name = open_model(source, "huggingface").name
     target = target or Path(f"{name}-{format_name}")
-    convert_model(Path(source).expanduser(), target, format_name, wanted, report, name)
+    convert_model(from_home(source), target, format_name, wanted, report, name)
     return open_model(str(target), format_name).renamed(name)

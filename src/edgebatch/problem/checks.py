@@ -29,9 +29,10 @@ def require_share(path: str, value: float) -> None:
         raise InputError(path, f"must lie between 0 and 1, got {value!r}")
 
 
-def require_count(path: str, value: int) -> None:
+def require_count(path: str, value: float) -> None:
     """Raise InputError unless ``value`` is an integer of at least 1."""
-    if isinstance(value, bool) or int(value) != value or value < 1:
+    is_whole = isinstance(value, int) or (math.isfinite(value) and int(value) == value)
+    if isinstance(value, bool) or not is_whole or value < 1:
         raise InputError(path, f"must be a whole number of at least 1, got {value!r}")
 
 

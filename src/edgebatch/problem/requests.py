@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgebatch.errors import InputError
 from edgebatch.problem.checks import FloatArray, IntArray, frozen_array, require_column
@@ -67,13 +69,15 @@ class Requests:
 
     def __post_init__(self) -> None:
         for name in _COLUMNS:
-            dtype = np.int64 if name in _INTEGER_COLUMNS else np.float64
-            column = frozen_array(getattr(self, name), dtype)
-            if column.shape != (len(self.ids),):
+            given = np.asarray(getattr(self, name))
+            if given.shape != (len(self.ids),):
                 raise InputError(
-                    f"requests.{name}", f"must have {len(self.ids)} entries, got {column.shape}"
+                    f"requests.{name}", f"must have {len(self.ids)} entries, got {given.shape}"
                 )
-            object.__setattr__(self, name, column)
+            if name in _INTEGER_COLUMNS:
+                _require_whole(name, given)
+            dtype = np.int64 if name in _INTEGER_COLUMNS else np.float64
+            object.__setattr__(self, name, frozen_array(given, dtype))
         self._check_ranges()
         if len(set(self.ids)) != len(self.ids):
             self._raise_duplicate()
@@ -131,6 +135,19 @@ class Requests:
         return Requests(
             ids=tuple(self.ids[index] for index in chosen.tolist()),
             **{name: getattr(self, name)[chosen] for name in _COLUMNS},
+        )
+
+
+def _require_whole(field: str, given: npt.NDArray[Any]) -> None:
+    """Raise InputError if a column has a float that is no whole number; a cast would cut it off."""
+    if given.dtype.kind != "f":
+        return
+    bad = ~np.isfinite(given) | (given != np.floor(given))
+    if bad.any():
+        index = int(np.argmax(bad))
+        raise InputError(
+            f"requests[{index}].{field}",
+            f"must be a whole number of at least 1, got {given[index].item()!r}",
         )
 
 

@@ -239,10 +239,12 @@ class ContinuousDispatcher(Dispatcher):
 
     def _account(self, at: float) -> None:
         scheduler = self._scheduler
-        self.log.add_use(at - self._last_report_at, scheduler.num_running, self._memory_use())
+        self.log.add_use(at - self._last_report_at, scheduler.num_running, self.memory_use)
         self._last_report_at = at
 
-    def _memory_use(self) -> float:
+    @property
+    def memory_use(self) -> float:
+        """Part of the node's memory in use: weights, reserve and what is reserved for members."""
         return self._hosted_use + self._use_per_token * self._scheduler.reserved_tokens
 
     def _mark_read(self, number: int, at: float) -> None:
@@ -275,7 +277,7 @@ class ContinuousDispatcher(Dispatcher):
             started_at_seconds=now,
             ended_at_seconds=now,
             believed_seconds=believed,
-            memory_use=self._memory_use(),
+            memory_use=self.memory_use,
             uplink_use=0.0,
             downlink_use=0.0,
             binding=self._scheduler.binding(),

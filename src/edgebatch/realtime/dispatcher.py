@@ -204,6 +204,9 @@ class Dispatcher(ABC):
             if self._error is not None:
                 raise self._error from None
             raise
+        finally:
+            # nobody would hear any more what becomes of those who join
+            self._is_on = False
 
     async def until_all_ended(self) -> None:
         """Wait until every request that came in has ended."""
@@ -275,6 +278,9 @@ class Dispatcher(ABC):
                 member.first_token_at_seconds = at
             member.num_tokens += progress.num_tokens
             member.last_token_at_seconds = at
+        elif progress.finish is not None and member.num_tokens == 0:
+            # an answer without a token is whole when it ends
+            member.first_token_at_seconds = member.last_token_at_seconds = at
         listener = self._jobs[progress.number].on_progress
         if listener is not None:
             listener(progress)

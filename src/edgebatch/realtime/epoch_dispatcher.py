@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 from edgebatch.engines import Engine, Report
@@ -51,6 +52,14 @@ class EpochDispatcher(Dispatcher, EpochLoop):
         """True seconds per second of the cost model, as it was seen."""
         return self._scheduler.pace.pace
 
+    def abandon_all(self) -> None:
+        """Record everyone as failed, also who is on the way to the engine or has left it."""
+        super().abandon_all()
+        left = itertools.chain.from_iterable(self._answers.values())
+        for waiting in (*self._on_their_way(), *left):
+            self._scheduler.abandon(waiting, Outcome.FAILED, Reason.ENGINE, self.timers.now)
+        self._answers.clear()
+
     def _observe(self, believed_seconds: float, actual_seconds: float) -> None:
         self._count_work(believed_seconds, actual_seconds)
         super()._observe(believed_seconds, actual_seconds)
@@ -76,7 +85,7 @@ class EpochDispatcher(Dispatcher, EpochLoop):
             member = self._note(progress, at)
             if member is None:
                 continue
-            if member.num_tokens and member.first_token_at_seconds == at:
+            if member.first_token_at_seconds == at:
                 self._first_token_at = at
             if progress.finish is None:
                 continue
@@ -100,7 +109,7 @@ class EpochDispatcher(Dispatcher, EpochLoop):
 
     def _answered(self, batch: Batch, first_token_at: float, last_token_at: float) -> None:
         """Complete those who got their answers, with the lengths that these had."""
-        answered = replace(batch, members=tuple(self._answers.pop(batch.number)))
+        answered = replace(batch, members=tuple(self._answers.pop(batch.number, ())))
         super()._answered(answered, first_token_at, last_token_at)
 
     def _abandon(self, member: Member, outcome: Outcome, reason: Reason) -> None:
@@ -110,8 +119,20 @@ class EpochDispatcher(Dispatcher, EpochLoop):
         self._scheduler.put_back(member.waiting)
 
     def _lose_members(self) -> None:
+        for waiting in self._on_their_way():
+            self._scheduler.put_back(waiting)
         super()._lose_members()
         self._end_batch(lost=True)
+
+    def _on_their_way(self) -> list[Waiting]:
+        """Stop those between decision and engine, and return them."""
+        batches = [self._uplinking, self._uplinked]
+        self._uplinking = self._uplinked = None
+        return [waiting for batch in batches if batch for waiting in batch.members]
+
+    def _uplink_ended(self, batch: Batch) -> None:
+        if batch is self._uplinking:  # else they were stopped
+            super()._uplink_ended(batch)
 
     def _resume(self) -> None:
         self._ask()

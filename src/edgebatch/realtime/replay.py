@@ -71,7 +71,7 @@ async def replay(
         for task in (feeding, running):
             task.cancel()
         await asyncio.gather(feeding, running, return_exceptions=True)
-        dispatcher.fail_waiting()
+        dispatcher.abandon_all()
     dispatcher.log.ledger.check_conservation()
     return dispatcher.log
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgebatch.cost import require_hostable
 from edgebatch.engines import Engine
+from edgebatch.problem import Precision
 from edgebatch.radio import Channel
 from edgebatch.realtime import ContinuousDispatcher, Dispatcher, EpochDispatcher
 from edgebatch.scenario.document import overridden, read_document
@@ -24,6 +25,7 @@ from edgebatch.scheduling import (
     JoinRules,
     RollingRules,
     RollingScheduler,
+    precision_that_runs,
 )
 from edgebatch.schema import validated
 from edgebatch.simulation import (
@@ -150,6 +152,16 @@ class Scenario:
         limit = self.stop.time_limit_seconds or _LONGEST_DECISION_SECONDS
         stop = replace(self.stop, time_limit_seconds=limit)
         return EpochDispatcher(engine, self._epoch_scheduler(policy, stop), self._protocol(policy))
+
+    def precisions_run(self, policy: Policy) -> tuple[Precision, ...]:
+        """Return the precisions that a policy ever uses: all hosted ones in epochs, else one.
+
+        Raises:
+            UnknownNameError: the policy's own is not hosted.
+        """
+        if policy.is_continuous:
+            return (precision_that_runs(self.hosting, policy.precision),)
+        return self.hosting.precisions
 
     def _epoch_scheduler(self, policy: Policy, stop: Stop) -> EpochScheduler:
         return EpochScheduler(

@@ -4,7 +4,7 @@ from edgebatch.scheduling.continuous import ContinuousScheduler, JoinRules
 from edgebatch.scheduling.epoch import Batch, EpochScheduler, Hosting
 from edgebatch.scheduling.epoch_loop import Computed, EpochLoop, EpochProtocol, Priority, Timers
 from edgebatch.scheduling.fastest import FastestAnswer
-from edgebatch.scheduling.joining import JoiningScheduler
+from edgebatch.scheduling.joining import JoiningScheduler, precision_that_runs
 from edgebatch.scheduling.log import BatchRecord, RunLog
 from edgebatch.scheduling.outcomes import Ledger, Outcome, Reason, RequestRecord
 from edgebatch.scheduling.rolling import RollingScheduler
@@ -36,4 +36,5 @@ __all__ = [
     "Timers",
     "Waiting",
     "WaitingQueue",
+    "precision_that_runs",
 ]

@@ -20,6 +20,9 @@ from edgebatch.workload import Arrival
 
 JoinOrder = Callable[[Waiting, BatchCost], float]
 
+_MOST_GONE = 64
+"""So few who do not wait any more are not worth looking for in the line."""
+
 
 def by_age(waiting: Waiting, _: BatchCost) -> float:
     """First come first served."""
@@ -151,6 +154,10 @@ class ContinuousScheduler(JoiningScheduler):
         return None if head is None else self.refusal(head)
 
     def _stand_in_line(self, waiting: Waiting) -> None:
+        if len(self._line) > 2 * len(self.queue) + _MOST_GONE:
+            # far back in the line of a node that is never idle they would be kept for ever
+            self._line = [entry for entry in self._line if entry[1] in self.queue]
+            heapq.heapify(self._line)
         entry = (self._order(waiting, self.cost), waiting.arrival.number, waiting)
         heapq.heappush(self._line, entry)
 

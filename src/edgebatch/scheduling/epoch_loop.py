@@ -114,7 +114,7 @@ class EpochLoop(ABC):
         self.log = RunLog(scheduler.ledger, names)
         self._uplinked: Batch | None = None
         self._computing = False
-        self._uplink_busy = False
+        self._uplinking: Batch | None = None
         self._believed_end = 0.0
         self._downlink_free_at = 0.0
         self._next_decision: float | None = None
@@ -149,7 +149,7 @@ class EpochLoop(ABC):
         that the uplink ends when the running batch is believed to.
         """
         now = self._timers.now
-        if self._uplink_busy or self._uplinked is not None:
+        if self._uplinking is not None or self._uplinked is not None:
             return math.inf
         if not self._protocol.pipelined:
             return math.inf if self._computing or now < self._downlink_free_at else now
@@ -178,7 +178,7 @@ class EpochLoop(ABC):
         if batch is None:
             self._wait_for_change()
             return
-        self._uplink_busy = True
+        self._uplinking = batch
         self._timers.schedule(
             now + self._node.uplink_seconds, Priority.FINISH, lambda: self._uplink_ended(batch)
         )
@@ -197,7 +197,7 @@ class EpochLoop(ABC):
             self._ask(not_before=math.nextafter(change_at, math.inf))
 
     def _uplink_ended(self, batch: Batch) -> None:
-        self._uplink_busy = False
+        self._uplinking = None
         if self._computing:
             self._uplinked = batch
         else:
@@ -266,7 +266,9 @@ class EpochLoop(ABC):
 
 
 def _as_it_came(arrival: Arrival) -> Request:
-    return Request("", arrival.prompt_tokens, arrival.actual_output_tokens, math.inf)
+    # who ended without a token was read all the same
+    num_tokens = max(1, arrival.actual_output_tokens)
+    return Request("", arrival.prompt_tokens, num_tokens, math.inf)
 
 
 def _next_multiple(at_seconds: float, step_seconds: float) -> float:

@@ -23,7 +23,7 @@ class FastestAnswer:
     def __init__(self, node: Node, model: Model, precisions: tuple[Precision, ...]) -> None:
         require_hostable(node, model, precisions)
         self._node = node
-        self._free_bytes = node.memory_bytes - hosted_bytes(node, model, precisions)
+        self._hosted_bytes = hosted_bytes(node, model, precisions)
         self._costs = [BatchCost(node, model, precision) for precision in precisions]
         self.look_up = lru_cache(maxsize=65536)(self._look_up)
         self.first_token_seconds = lru_cache(maxsize=65536)(self._first_token_seconds)
@@ -41,7 +41,11 @@ class FastestAnswer:
             return float("inf"), Reason.QUALITY
         prompt, output = float(prompt_tokens), float(output_tokens)
         fitting = [
-            cost for cost in good if within_budget(cost.kv_bytes(prompt, output), self._free_bytes)
+            cost
+            for cost in good
+            if within_budget(
+                self._hosted_bytes + cost.kv_bytes(prompt, output), self._node.memory_bytes
+            )
         ]
         if not fitting:
             return float("inf"), Reason.MEMORY

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 
 from edgebatch.cost import BatchCost, Budget, hosted_bytes
+from edgebatch.problem import Precision
 from edgebatch.registry import lookup
 from edgebatch.scheduling.epoch import Hosting
 from edgebatch.scheduling.fastest import FastestAnswer
@@ -13,6 +14,21 @@ from edgebatch.scheduling.outcomes import Ledger, Outcome, Reason, RequestRecord
 from edgebatch.scheduling.waiting import Waiting, WaitingQueue, not_served, served
 from edgebatch.units import RELATIVE_TOLERANCE
 from edgebatch.workload import Arrival
+
+
+def precision_that_runs(hosting: Hosting, name: str | None) -> Precision:
+    """Return the one precision that schedulers of continuous batching use.
+
+    Args:
+        hosting: what could be used.
+        name: of the precision; None for the one of the highest quality.
+
+    Raises:
+        UnknownNameError: it is not hosted.
+    """
+    if name is None:
+        return max(hosting.precisions, key=lambda each: each.quality)
+    return lookup({each.name: each for each in hosting.precisions}, name, "precision")
 
 
 class JoiningScheduler(ABC):
@@ -53,11 +69,7 @@ class JoiningScheduler(ABC):
         queue_limit: int | None,
         expire: bool,
     ) -> None:
-        by_name = {each.name: each for each in hosting.precisions}
-        if precision is None:
-            runs = max(hosting.precisions, key=lambda each: each.quality)
-        else:
-            runs = lookup(by_name, precision, "precision")
+        runs = precision_that_runs(hosting, precision)
         self.hosting = hosting
         self.precision = hosting.precisions.index(runs)
         self.cost = BatchCost(hosting.node, hosting.model, runs)
@@ -71,7 +83,8 @@ class JoiningScheduler(ABC):
         self.token_budget = free_bytes / self.cost.kv_bytes_per_token
         self.reserved_tokens = 0
         self.num_running = 0
-        self._cap = math.inf if batch_cap is None else batch_cap
+        self._own_cap = math.inf if batch_cap is None else batch_cap
+        self._cap = self._own_cap
 
     @abstractmethod
     def submit(self, arrival: Arrival, now: float) -> bool:
@@ -93,9 +106,12 @@ class JoiningScheduler(ABC):
         """
 
     def limit_running(self, most: int | None) -> None:
-        """Let no more run at once than this, if it is less than the scheduler's own cap."""
-        if most is not None:
-            self._cap = min(self._cap, most)
+        """Let no more run at once than this, if it is less than the scheduler's own cap.
+
+        Args:
+            most: in place of any such limit before; None for none.
+        """
+        self._cap = self._own_cap if most is None else min(self._own_cap, most)
 
     @abstractmethod
     def binding(self) -> Budget | None:

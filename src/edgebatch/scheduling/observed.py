@@ -41,7 +41,7 @@ class ObservedPace:
 
     def observe(self, believed_seconds: float, actual_seconds: float) -> None:
         """Take note of a stretch of work: what it was believed to take, and what it took."""
-        if believed_seconds <= 0.0:
+        if min(believed_seconds, actual_seconds) <= 0.0:
             return
         kept = math.exp(-believed_seconds / _MEMORY_SECONDS)
         self._believed = self._believed * kept + believed_seconds
@@ -84,7 +84,7 @@ class PaceBySize:
 
     def observe(self, believed_seconds: float, actual_seconds: float, size: float) -> None:
         """Take note of a stretch of work, in which so many ran on the average."""
-        if believed_seconds <= 0.0:
+        if min(believed_seconds, actual_seconds) <= 0.0:
             return
         self.overall.observe(believed_seconds, actual_seconds)
         kept = math.exp(-believed_seconds / _SIZE_MEMORY_SECONDS)
@@ -109,10 +109,10 @@ def _places(size: float) -> tuple[tuple[int, float], tuple[int, float]]:
 
 @dataclass(slots=True)
 class PaceTrials:
-    """When a pace at which nobody who waits can be served is to be tried instead of believed.
+    """When a pace, or a margin, with which nobody who waits can be served is not to be believed.
 
     While nobody is served nothing is learnt: after one long pause of the node a scheduler that
-    went on believing it would never serve anybody again.
+    went on believing it would never serve anybody again. Nor would a margin ever shrink.
     """
 
     _served_at_seconds: float = 0.0
@@ -132,7 +132,12 @@ class PaceTrials:
         self._trusted_seconds = min(2.0 * self._trusted_seconds, _LONGEST_TRUSTED_SECONDS)
 
     def is_due(self, now: float, pace: float) -> bool:
-        """Return whether an idle node that is believed to be slow has been so for too long."""
+        """Return whether an idle node that is believed to be slow has been so for too long.
+
+        Args:
+            now: the time.
+            pace: true over believed seconds that are reckoned with, all margins included.
+        """
         return pace > 1.0 and now - self._served_at_seconds >= self._trusted_seconds
 
 

@@ -25,7 +25,7 @@ from edgebatch.scheduling.candidates import Candidates
 from edgebatch.scheduling.epoch import Hosting
 from edgebatch.scheduling.joining import JoiningScheduler
 from edgebatch.scheduling.observed import ObservedDemand, PaceBySize, PaceTrials, PromiseMargin
-from edgebatch.scheduling.outcomes import Outcome, RequestRecord
+from edgebatch.scheduling.outcomes import RequestRecord
 from edgebatch.scheduling.rolling_rules import RollingRules
 from edgebatch.scheduling.running_batch import RunningBatch
 from edgebatch.scheduling.tenants import BoolArray, TenantShares
@@ -131,9 +131,9 @@ class RollingScheduler(JoiningScheduler):
             self._trials.note_served(now)
         elif self.num_running:
             self._trials.note_busy(now)
-        elif len(self.queue) and self._trials.is_due(now, self.pace.at(1)):
+        elif len(self.queue) and self._trials.is_due(now, self.pace.at(1) * (1.0 + self._margin())):
             self._trials.note_trial(now)
-            self.pace = PaceBySize()
+            self.pace, self.promises = PaceBySize(), PromiseMargin()
             joining = self._let_in(now, step, pass_began_at)
         return joining
 
@@ -200,13 +200,17 @@ class RollingScheduler(JoiningScheduler):
             last_token_at=last_token_at,
             join=join,
         )
-        in_time = record.outcome is Outcome.IN_TIME
+        # joining looks at the end alone: no margin on ends lets a first token come sooner
+        tolerance = waiting.arrival.deadline_seconds * RELATIVE_TOLERANCE
+        in_time = record.finished_at_seconds <= record.deadline_at_seconds + tolerance
         self.promises.note(joined_at, last_token_at, in_time=in_time)
         return record
 
     def _release(self, waiting: Waiting) -> None:
         del self._members[waiting.arrival.number]
         self._joined_during.pop(waiting.arrival.number, None)
+        if not self._members:
+            self._least_slack = math.inf
         super()._release(waiting)
 
     def _until_last_token(self, now: float) -> float:
@@ -238,7 +242,8 @@ class RollingScheduler(JoiningScheduler):
         ends = self.pace.at(len(batch) + 1) * believed
         margin = self._margin()
         tolerance = RELATIVE_TOLERANCE * np.abs(batch.allowed_seconds)
-        lost = now_ends * (1.0 - margin - _ROUNDING) > batch.allowed_seconds
+        # whose time is over is late for certain, however wide the margin
+        lost = now_ends * max(0.0, 1.0 - margin - _ROUNDING) > batch.allowed_seconds
         slack = batch.allowed_seconds + tolerance - ends * (1.0 + margin)
         return np.where(lost, math.inf, slack)
 

@@ -118,8 +118,9 @@ class WaitingQueue:
         return arrival.arrival_seconds + arrival.ttft_seconds - alone_pace * seconds + tolerance
 
     def put_back(self, waiting: Waiting) -> None:
-        """Let a request wait again that was taken out and could not be served."""
+        """Let a request that could not be served wait again, in its old place."""
         self._waiting[waiting.arrival.number] = waiting
+        self._waiting = dict(sorted(self._waiting.items()))
         if waiting.latest_decision_seconds < math.inf:
             entry = (waiting.latest_decision_seconds, waiting.arrival.number)
             heapq.heappush(self._by_latest_decision, entry)

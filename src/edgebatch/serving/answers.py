@@ -129,9 +129,13 @@ def fulfilment(ticket: Ticket) -> dict[str, Any]:
 def fulfilment_headers(ticket: Ticket) -> dict[str, str]:
     """Return the same as headers; of a stream only what is known at its beginning."""
     return {
-        f"x-edgebatch-{name.replace('_', '-')}": str(value).lower()
+        f"x-edgebatch-{name.replace('_', '-')}": _header(value)
         for name, value in fulfilment(ticket).items()
     }
+
+
+def _header(value: str | float) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _cut_short(ticket: Ticket) -> Refusal:

@@ -134,7 +134,8 @@ def _add_operations(app: FastAPI) -> None:
 
     @app.get("/edgebatch/what-if", responses=_RESPONSES)
     async def what_if_now(
-        request: Request, load_factor: Annotated[float, Query(ge=0.01, le=100.0)] = 1.0
+        request: Request,
+        load_factor: Annotated[float, Query(ge=0.01, le=100.0, allow_inf_nan=False)] = 1.0,
     ) -> JSONResponse:
         """Say what each precision would have done with the latest requests, or so many more."""
         _tenant(request)

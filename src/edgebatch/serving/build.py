@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
+
 from edgebatch.cost import BatchCost
 from edgebatch.engines.registry import EngineSpec, make_engine, parse_engine
 from edgebatch.errors import InputError
-from edgebatch.scenario import Scenario, parse_policy, read_document
+from edgebatch.scenario import ROLLING, Policy, Scenario, parse_policy, read_document
 from edgebatch.serving.first_profile import DEFAULT_MODEL, measured_profile
 from edgebatch.serving.gateway import Gateway
 from edgebatch.serving.settings import GatewaySettings
 from edgebatch.serving.tracing_check import check_tracing
 
+log = structlog.get_logger("edgebatch.gateway")
+
 _SIMULATED_SCENARIO = "tiny-chat"
+_LONGEST_DECISION_SECONDS = 0.05
+"""Also where it is simulated what would have been: else a search might have no end."""
 _NO_WORKLOAD = {  # a gateway's requests come from outside
     "rate_per_second": 1.0,
     "num_requests": 1,
@@ -33,9 +39,9 @@ def build_gateway(settings: GatewaySettings) -> Gateway:
     if settings.tracing:
         check_tracing()
     _check_urls(settings)
-    scenario = Scenario(_document(settings))
     policy = parse_policy(settings.policy)
-    spec = _engine_spec(settings, scenario)
+    scenario = Scenario(_document(settings, policy))
+    spec = _engine_spec(settings, scenario, policy)
     make_engine(spec)  # whatever is wrong with it is to be told now
     return Gateway(settings, scenario, policy, lambda: make_engine(spec))
 
@@ -56,7 +62,7 @@ def _check_urls(settings: GatewaySettings) -> None:
             raise InputError("urls", said)
 
 
-def _document(settings: GatewaySettings) -> dict[str, Any]:
+def _document(settings: GatewaySettings, policy: Policy) -> dict[str, Any]:
     document: dict[str, Any] = {"workload": _NO_WORKLOAD}
     if settings.profile is None and parse_engine(settings.engine)[0] == "simulated":
         known = read_document(_SIMULATED_SCENARIO)
@@ -66,21 +72,28 @@ def _document(settings: GatewaySettings) -> dict[str, Any]:
         if hosted := settings.precisions or _served_elsewhere(settings):
             document["precisions"] = {"hosted": list(hosted)}
     document["node"] = document.get("node", {}) | {"downlink_seconds": settings.downlink_seconds}
-    document["scheduler"] = {"batching": "ragged", "queue_limit": settings.limits.queue}
-    if settings.keys and settings.policy.startswith("rolling"):
+    document["scheduler"] = {
+        "batching": "ragged",
+        "queue_limit": settings.limits.queue,
+        "time_limit_seconds": _LONGEST_DECISION_SECONDS,
+    }
+    if settings.keys and policy.name == ROLLING:
         document["scheduler"]["tenant_shares"] = [key.share for key in settings.keys]
     return document
 
 
-def _engine_spec(settings: GatewaySettings, scenario: Scenario) -> EngineSpec:
+def _engine_spec(settings: GatewaySettings, scenario: Scenario, policy: Policy) -> EngineSpec:
     name, engine_settings = parse_engine(settings.engine)
-    hosting = scenario.hosting
+    hosting, run = scenario.hosting, scenario.precisions_run(policy)
+    idle = [each.name for each in hosting.precisions if each not in run]
+    if idle:
+        log.warning("precisions not loaded", policy=policy.name, runs=run[0].name, unused=idle)
     return EngineSpec(
         name=name,
         settings=engine_settings,
         model=settings.model or ("" if name in ("openai", "simulated") else DEFAULT_MODEL),
-        precisions=tuple(precision.name for precision in hosting.precisions),
+        precisions=tuple(each.name for each in run),
         urls=settings.urls,
         api_key=settings.upstream_key,
-        costs=[BatchCost(hosting.node, hosting.model, each) for each in hosting.precisions],
+        costs=[BatchCost(hosting.node, hosting.model, each) for each in run],
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from edgebatch.engines import Engine, EngineInfo, Finish, Prompt, Sampling
-from edgebatch.errors import EngineError
+from edgebatch.errors import EngineError, InputError
 from edgebatch.realtime import Dispatcher, Job
 from edgebatch.scenario import Policy, Scenario
 from edgebatch.scheduling import FastestAnswer, Outcome, Reason, RequestRecord
@@ -18,6 +18,7 @@ from edgebatch.serving.failures import Failures
 from edgebatch.serving.keeper import EngineKeeper, State
 from edgebatch.serving.lengths import LengthPredictor
 from edgebatch.serving.refusals import (
+    Advice,
     Refusal,
     invalid,
     not_ready,
@@ -73,7 +74,8 @@ class Gateway:
         self._estimate_seconds = 0.0
         self._estimate_until = -math.inf
         hosting = scenario.hosting
-        self._fastest = FastestAnswer(hosting.node, hosting.model, hosting.precisions)
+        self._precisions = scenario.precisions_run(policy)
+        self._fastest = FastestAnswer(hosting.node, hosting.model, self._precisions)
 
     @property
     def state(self) -> State:
@@ -140,6 +142,7 @@ class Gateway:
         arrived_at_seconds = self.dispatcher.timers.now
         asked = prompt
         prompt, prompt_tokens = await self._counted(asked, tenant)
+        self.require_place(tenant)  # others have come meanwhile, or the engine has gone
         max_tokens = self._limit(prompt_tokens, slo.max_tokens)
         arrival = Arrival(
             number=next(self._numbers),
@@ -247,6 +250,8 @@ class Gateway:
         except EngineError as error:
             said = "the engine broke; it is being started again"
             raise self._not_ready(tenant, said) from error
+        except InputError as error:
+            raise invalid(str(error), "prompt") from error
         if not tokens:
             raise invalid("the prompt is empty", "prompt")
         end = self.info.vocabulary_size
@@ -287,26 +292,39 @@ class Gateway:
         for listener in self.on_count:
             listener(outcome, reason)
 
-    def _possible(self, ticket: Ticket) -> str:
+    def _possible(self, ticket: Ticket) -> Advice:
         """Return what would be possible for a request that can never be served as asked."""
-        arrival = ticket.arrival
-        hosting = self.scenario.hosting
-        if ticket.record is not None and ticket.record.reason == Reason.QUALITY:
-            best = max(hosting.precisions, key=lambda each: each.quality)
-            return (
+        arrival, record = ticket.arrival, ticket.record
+        assert record is not None
+        if record.reason == Reason.QUALITY:
+            best = max(self._precisions, key=lambda each: each.quality)
+            return Advice(
                 f"the best precision here, {best.name}, has a quality of {best.quality:.4g}, "
-                f"less than the {arrival.min_quality:.4g} asked for"
+                f"less than the {arrival.min_quality:.4g} asked for",
+                "min_quality",
             )
-        if ticket.record is not None and ticket.record.reason == Reason.DEADLINE:
-            seconds, _ = self._fastest.look_up(
-                arrival.prompt_tokens, arrival.output_tokens, arrival.min_quality
-            )
-            return (
-                f"an answer of {arrival.output_tokens} tokens takes at least "
-                f"{1000 * seconds:.0f} ms; allow that, or ask for fewer tokens"
-            )
+        if record.reason == Reason.DEADLINE:
+            return self._possible_deadline(arrival)
         total = arrival.prompt_tokens + arrival.actual_output_tokens
-        return f"{total} tokens of prompt and answer do not fit the memory; ask for fewer"
+        told = f"{total} tokens of prompt and answer do not fit the memory; ask for fewer"
+        return Advice(told, "max_tokens")
+
+    def _possible_deadline(self, arrival: Arrival) -> Advice:
+        """Return what the deadline that is missed by more would have to be at least."""
+        prompt, output, quality = arrival.prompt_tokens, arrival.output_tokens, arrival.min_quality
+        seconds, _ = self._fastest.look_up(prompt, output, quality)
+        first_seconds = self._fastest.first_token_seconds(prompt, quality)
+        if arrival.ttft_seconds - first_seconds < arrival.deadline_seconds - seconds:
+            return Advice(
+                f"the first token takes at least {1000 * first_seconds:.0f} ms; allow that, "
+                "or send a shorter prompt",
+                "slo_ttft_ms",
+            )
+        return Advice(
+            f"an answer of {output} tokens takes at least {1000 * seconds:.0f} ms; allow that, "
+            "or ask for fewer tokens",
+            "slo_e2e_ms",
+        )
 
 
 def _at_most_tokens(prompt: Prompt) -> int:

@@ -79,10 +79,10 @@ class EngineKeeper:
         try:
             self.info = await engine.start()
             self.has_tokenizer = await _has_tokenizer(engine)
+            self.dispatcher = self._make_dispatcher(engine)
         except BaseException:
             await engine.stop()
             raise
-        self.dispatcher = self._make_dispatcher(engine)
         self.dispatcher.limit_running(self.info.max_running)
         self.state = State.READY
         self._supervising = asyncio.create_task(self._supervise())
@@ -141,6 +141,7 @@ class EngineKeeper:
             pause = next_pause(pause, is_remote=engine.is_remote)
             try:
                 self.info = await engine.start()
+                self.has_tokenizer = await _has_tokenizer(engine)
             except Exception as error:  # noqa: BLE001 - whatever a server answers, it is looked for
                 told = str(error) if isinstance(error, EdgebatchError) else repr(error)
                 now = time.monotonic()

@@ -44,7 +44,7 @@ class LengthPredictor:
         if len(lengths) >= self._settings.min_samples and self._unlearnt[kind] >= _LEARN_EVERY:
             self._unlearnt[kind] = 0
             quantile = np.quantile(lengths, self._settings.quantile, method="higher")
-            self._learnt[kind] = int(quantile)
+            self._learnt[kind] = max(1, int(quantile))  # answers may be empty
 
 
 def _class_of(tenant: int, max_tokens: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edgebatch.engines import Prompt, Sampling
 from edgebatch.serving.refusals import invalid
 
-Milliseconds = Annotated[float, Field(gt=0.0, le=1e10, allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(gt=0.0, le=1e10)]
 Text = Annotated[str, Field(max_length=10_000_000)]
 Stops = Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=16)]
 
@@ -24,7 +24,7 @@ class _Asked(BaseModel):
     """What both kinds of requests have in common."""
 
     # front ends send fields that change nothing here; those that would are refused below
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
     model: str | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -99,7 +99,7 @@ class CompletionRequest(_Asked):
         if isinstance(prompt, list) and len(prompt) == 1 and isinstance(prompt[0], str | list):
             [prompt] = prompt
         if isinstance(prompt, str):
-            return Prompt(text=prompt)
+            return Prompt(text=_whole_characters(prompt, "prompt"))
         if prompt and all(type(token) is int and 0 <= token < 2**31 for token in prompt):
             return Prompt(tokens=tuple(prompt))
         raise invalid("prompt must be one text, or the token ids of one", "prompt")
@@ -147,4 +147,13 @@ def _plain(message: Message, position: int) -> str:
             where = f"messages[{position}].content[{number}]"
             raise invalid(f"{where} must be a part of type 'text'; nothing else is read", where)
         texts.append(part["text"])
-    return "".join(texts)
+    return _whole_characters("".join(texts), f"messages[{position}].content")
+
+
+def _whole_characters(text: str, where: str) -> str:
+    """Return a text, unless it has half of a character, which JSON can name and nobody can read."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise invalid(f"{where} has half of a surrogate pair", where) from error
+    return text

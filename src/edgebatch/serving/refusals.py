@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -101,7 +101,19 @@ def internal_error() -> Refusal:
     return Refusal(500, "the gateway failed", code="internal_error", kind="server_error")
 
 
-def refusal_of(record: RequestRecord, possible: str, retry_after_seconds: float) -> Refusal:
+class Advice(NamedTuple):
+    """What would be possible for a request that can never be served as asked.
+
+    Attributes:
+        told: for people.
+        param: which part of the request is to change.
+    """
+
+    told: str
+    param: str
+
+
+def refusal_of(record: RequestRecord, possible: Advice, retry_after_seconds: float) -> Refusal:
     """Return why a request that has ended got no answer.
 
     Args:
@@ -112,14 +124,15 @@ def refusal_of(record: RequestRecord, possible: str, retry_after_seconds: float)
     if record.outcome in (Outcome.FAILED, Outcome.CANCELLED):
         return not_ready("the engine broke while this request was served; please try again")
     never = {
-        Reason.QUALITY: (422, "quality_unavailable", "min_quality"),
-        Reason.MEMORY: (400, "context_length_exceeded", "max_tokens"),
-        Reason.DEADLINE: (422, "deadline_too_short", "slo_e2e_ms"),
+        Reason.QUALITY: (422, "quality_unavailable"),
+        Reason.MEMORY: (400, "context_length_exceeded"),
+        Reason.DEADLINE: (422, "deadline_too_short"),
     }
     reason = Reason(record.reason)
     if reason in never:
-        status, code, param = never[reason]
-        return Refusal(status, f"cannot be served here: {possible}", code=code, param=param)
+        status, code = never[reason]
+        told = f"cannot be served here: {possible.told}"
+        return Refusal(status, told, code=code, param=possible.param)
     code = "queue_full" if reason is Reason.QUEUE_FULL else "deadline_unreachable"
     told = (
         "too many requests are waiting"

@@ -78,7 +78,7 @@ def listen(host: str, port: int, stalled_seconds: float = 30.0) -> socket.socket
         # Python adds what it did meanwhile
         reason = (error.strerror or str(error)).partition(" (while")[0]
         where = "port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "host"
-        raise InputError(where, f"cannot listen at {host}:{port}: {reason}") from error
+        raise InputError(where, f"cannot listen at {_place(host, port)}: {reason}") from error
     # connections inherit both options. Python's own event loop leaves Nagle's algorithm on where a
     # socket was made without a protocol number; heads of answers would wait 40 ms for their bodies
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -86,6 +86,11 @@ def listen(host: str, port: int, stalled_seconds: float = 30.0) -> socket.socket
         milliseconds = round(1000 * stalled_seconds)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
     return listening
+
+
+def _place(host: str, port: int) -> str:
+    """Return host and port as URLs have them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class _Server(uvicorn.Server):
@@ -127,7 +132,7 @@ async def _serve(gateway: Gateway, on_ready: Callable[[str], None] | None) -> No
     for number in _SIGNALS:
         loop.add_signal_handler(number, ending.signalled)
     if on_ready is not None:
-        on_ready(f"http://{settings.host}:{port}")
+        on_ready(f"http://{_place(settings.host, port)}")
     try:
         await server.serve(sockets=[listening])
     finally:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -25,7 +26,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Demands(_Section):
@@ -104,7 +105,7 @@ class GatewaySettings(BaseSettings):
         host, port: where it listens.
         engine: name and settings, as ``edgebatch run --engine`` takes them.
         model: as ``edgebatch run --model`` takes it.
-        precisions: names of those to host; empty for the best one.
+        precisions: names of those to host; empty for all that the profile, or ``urls``, has.
         urls: for ``openai``: base URL of the server of each precision.
         upstream_key: for ``openai``: what these servers ask for.
         profile: what the engine was measured to do; None measures it at the start.
@@ -120,7 +121,12 @@ class GatewaySettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix=_PREFIX,
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
     )
 
     host: str = "127.0.0.1"
@@ -139,7 +145,7 @@ class GatewaySettings(BaseSettings):
     keys: tuple[Key, ...] = ()
     cors_origins: tuple[str, ...] = ()
     drain_seconds: Seconds = 30.0
-    downlink_seconds: Annotated[float, Field(ge=0.0, le=1e7)] = 0.01
+    downlink_seconds: Annotated[float, Field(ge=0.0, le=1e7)] = 0.02
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     tracing: bool = False
 
@@ -156,12 +162,12 @@ class GatewaySettings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],  # noqa: ARG003 - the library's signature
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment outweigh the file, which comes in by the constructor."""
-        return env_settings, init_settings
+        """Read nothing here: what outweighs what is for :func:`load_settings` to say."""
+        return (init_settings,)
 
 
 def load_settings(path: Path | None, flags: dict[str, Any]) -> GatewaySettings:
@@ -176,12 +182,8 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> GatewaySettings:
     """
     document: dict[str, Any] = {} if path is None else read_toml(path)
     try:
-        settings = GatewaySettings(**document)
-        if not flags:
-            return settings
-        given = settings.model_dump(exclude_unset=True)
-        # the environment is in ``given`` already, and flags stand above it
-        return GatewaySettings.model_validate(_merged(given, flags))
+        given = _merged(document, EnvSettingsSource(GatewaySettings)())
+        return GatewaySettings(**_merged(given, flags))
     except ValidationError as error:
         raise explained(error, GatewaySettings, path, _PREFIX) from error
     except SettingsError as error:  # it says which only in words

@@ -227,7 +227,7 @@ class _Completion:
             if math.isinf(least_seconds) or least_seconds > self.partial.tightest_seconds:
                 return False
             in_time = self.start + (deadlines >= least_seconds).nonzero()[0]
-            if len(in_time) == len(self.eligible):
+            if len(in_time) >= len(self.eligible):  # rounding could bring some back, for ever
                 return self._fits_other_budgets()
             self.eligible = in_time
 

@@ -26,7 +26,7 @@ from edgebatch.solvers.base import (
     require_own_batch,
     servable_alone,
 )
-from edgebatch.solvers.filling import Filling
+from edgebatch.solvers.filling import SLACK, Filling
 
 Order = Callable[[Problem, BatchCost, IntArray], FloatArray]
 """Sort key of each candidate, least first; equal keys go to the older request."""
@@ -277,7 +277,7 @@ class _WorstCase:
     def most_in_memory(self) -> int:
         """Return how many fit the memory, at least one: each candidate fits alone."""
         problem = self.problem
-        free_bytes = problem.node.memory_bytes - hosted_bytes(
+        free_bytes = problem.node.memory_bytes * SLACK - hosted_bytes(
             problem.node, problem.model, problem.precisions
         )
         return max(1, int(free_bytes / self.cost.kv_bytes(*self._longest())))
@@ -288,9 +288,9 @@ class _WorstCase:
         if math.isinf(deadline):
             return len(self.candidates)
         each = self.cost.member_seconds(*self._longest())
-        return max(1, int((deadline - self._seconds(0)) / each))
+        return max(1, int((deadline * SLACK - self._seconds(0)) / each))
 
     def can_wait_for(self, count: int) -> IntArray:
         """Return the candidates whose deadline comes after a batch of ``count``, oldest first."""
         deadlines = self.problem.requests.deadline_seconds[self.candidates]
-        return self.candidates[deadlines >= self._seconds(count)]
+        return self.candidates[deadlines * SLACK >= self._seconds(count)]

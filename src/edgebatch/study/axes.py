@@ -12,6 +12,7 @@ import numpy as np
 
 from edgebatch.errors import InputError
 from edgebatch.scenario import overridden
+from edgebatch.schema import LARGEST_NUMBER
 
 SPECIAL_KEYS = ("load", "rate")
 """Axes that are no keys of a scenario: multiples of the estimated capacity, arrivals per second."""
@@ -49,10 +50,8 @@ class Axis:
         for position, value in enumerate(self.values):
             if self.values.index(value) < position:
                 raise InputError(path, f"{value!r} is given twice")
-            if not self.is_setting and not _is_above_zero(value):
-                raise InputError(
-                    f"{path}, value {position + 1}", f"must be a number above 0, got {value!r}"
-                )
+            if not self.is_setting:
+                _require_above_zero(f"{path}, value {position + 1}", value)
 
     @property
     def is_setting(self) -> bool:
@@ -60,13 +59,12 @@ class Axis:
         return self.key not in SPECIAL_KEYS
 
 
-def _is_above_zero(value: object) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value > 0
-    )
+def _require_above_zero(path: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise InputError(path, f"must be a number above 0, got {value!r}")
+    # compared as it is: a whole number may be too large for a float
+    if value > LARGEST_NUMBER:
+        raise InputError(path, f"must be at most {LARGEST_NUMBER:g}")
 
 
 def placed(document: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:

@@ -19,7 +19,10 @@ So does ``path`` in the table of a distribution, and ``profile`` of the whole do
 
 def canonical_hash(document: Mapping[str, Any]) -> str:
     """Return the SHA-256 of a document as JSON with sorted keys and no spaces, as hex digits."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    # TOML has dates, which no scenario takes: it is for the scenario to say so
+    text = json.dumps(
+        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str
+    )
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
@@ -46,8 +49,11 @@ def file_paths(documents: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def with_digests(document: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
-    """Return a copy of a scenario document with the digests of files in place of their paths."""
-    return with_paths(document, lambda path: f"sha256:{digests[path]}")
+    """Return a copy of a scenario document with the digests of files in place of their paths.
+
+    A file without a digest, such as one that was written into a stored study, changes the hash.
+    """
+    return with_paths(document, lambda path: f"sha256:{digests.get(path)}")
 
 
 def with_absolute_paths(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,6 +84,8 @@ def file_digest(path: str) -> str:
     Raises:
         InputError: it cannot be read.
     """
+    if "\0" in path:
+        raise InputError(repr(path), "no file has a NUL in its name")
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,11 +7,12 @@ out does not depend on how many processes there are.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 import joblib
 
-from edgebatch.errors import InputError
+from edgebatch.errors import EdgebatchError, InputError
 
 Task = Callable[[], Any]
 Found = TypeVar("Found")
@@ -36,6 +37,7 @@ def carried_out(
 
     Raises:
         InputError: not such a number of processes.
+        EdgebatchError: a process was killed.
     """
     if jobs != -1 and jobs < 1:
         raise InputError("jobs", f"must be at least 1, or -1 for one per core, got {jobs}")
@@ -64,12 +66,18 @@ def carried_out(
         while wanted:
             this_round, wanted = wanted, {}
             tasks = [(number, task) for number, each in this_round.items() for task in each]
-            outcomes = pool(joblib.delayed(task)() for _, task in tasks)
             received: dict[int, list[Any]] = {number: [] for number in this_round}
-            for (number, _), outcome in zip(tasks, outcomes, strict=True):
-                received[number].append(outcome)
-                done[number] += 1
-                tell()
+            try:
+                outcomes = pool(joblib.delayed(task)() for _, task in tasks)
+                for (number, _), outcome in zip(tasks, outcomes, strict=True):
+                    received[number].append(outcome)
+                    done[number] += 1
+                    tell()
+            except BrokenProcessPool as error:
+                raise EdgebatchError(
+                    "a process that makes runs was killed, perhaps for want of memory; "
+                    "fewer --jobs need less"
+                ) from error
             for number, each in received.items():
                 go_on(number, each)
     return [found[number] for number in range(len(searches))]

@@ -51,12 +51,14 @@ def open_trace(path: str | Path) -> Trace:
     """Return the trace in a file, plain or gzip, in any of the known formats.
 
     Raises:
-        InputError: the file cannot be read, is empty, or is of no known format.
+        InputError: the file cannot be read, is a pipe, is empty, or is of no known format.
     """
     lines = read_lines(Path(path))
     first_line = next(lines, "")
     if not first_line:
         raise InputError(str(path), "is empty, expected a trace that begins with its header")
+    if Path(path).is_fifo():
+        raise InputError(str(path), "is a pipe, expected a file: a trace is read several times")
     return Trace(Path(path), recognise(first_line, str(path)))
 
 

@@ -64,3 +64,8 @@ def test_names_of_precisions_tell_their_bytes() -> None:
     assert nominal_bytes("Q4_K_M") == pytest.approx(4.8944 / 8)
     with pytest.raises(UnknownNameError, match="the server does not tell the bytes"):
         nominal_bytes("default")
+
+
+def test_a_home_folder_of_nobody_is_the_name_of_nothing() -> None:
+    with pytest.raises(UnknownNameError, match="--describe: unknown name '~no-such-user/model'"):
+        description("~no-such-user/model")

@@ -96,6 +96,15 @@ def test_batches_that_do_not_fit_the_memory_are_left_out(folder: Path) -> None:
     )
 
 
+def test_rows_of_nobody_are_no_passes(folder: Path) -> None:
+    plain = of_small_machine(folder)
+    with (folder / "attention.csv").open("a", encoding="utf-8") as table:
+        table.write("0,0,0,0,1.0\n")  # nobody reads and nobody decodes
+        table.write("40,0,0,8,1.0\n")  # a context of nobody's
+    fidelity = of_small_machine(folder)
+    assert len(fidelity.fitted) + len(fidelity.held_out) >= len(plain.fitted) + len(plain.held_out)
+
+
 def test_tables_or_memory_that_leave_too_little_are_refused(folder: Path) -> None:
     with pytest.raises(InputError, match="too few batch sizes and contexts"):
         of_small_machine(folder, node=Node(4 * 512 * 2 + 3 * 128, 1.0))

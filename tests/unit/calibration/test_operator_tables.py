@@ -62,6 +62,18 @@ def test_a_batch_is_one_prefill_and_its_decode_passes(folder: Path) -> None:
         ),
         ("attention.csv", (",16,0.8\n", ",16\n"), "must be a finite number above 0, got None"),
         ("per_sequence.csv", ("1,22.0", "-1,22.0"), "line 2: sequences: must be a whole number"),
+        pytest.param(
+            "dense.csv",
+            ("embedding,1,", f"embedding,{'9' * 5000},"),
+            "line 2: tokens: must be a whole number from 0 to 999999999",
+            id="digits",
+        ),
+        pytest.param(
+            "dense.csv",
+            ("embedding,1,", f"{'x' * 200_000},1,"),
+            "dense.csv: is not CSV: field larger than field limit",
+            id="field",
+        ),
     ],
 )
 def test_a_wrong_table_is_refused_with_its_line(
@@ -79,3 +91,10 @@ def test_a_wrong_table_is_refused_with_its_line(
 def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"attention\.csv: cannot be read: No such file"):
         OperatorTables.read(tmp_path, layers=1)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(folder: Path) -> None:
+    plain = OperatorTables.read(folder, layers=1)
+    path = folder / "attention.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert OperatorTables.read(folder, layers=1) == plain

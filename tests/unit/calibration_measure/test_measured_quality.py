@@ -17,6 +17,7 @@ from edgebatch.calibration.quality import (
     measure_quality,
     windows_of,
 )
+from edgebatch.errors import EngineError
 from edgebatch.problem.checks import FloatArray
 
 VOCABULARY = 5
@@ -145,3 +146,20 @@ def test_no_time_still_gives_four_windows() -> None:
 def test_one_window_has_no_error_and_is_refused() -> None:
     with pytest.raises(ValueError, match="at least two windows"):
         measured({"f16": Blurred(0.0)}, "f16", [(1, 2)])
+
+
+class Broken:
+    """Tells what is no probability, as numbers do that have run out of range."""
+
+    def __init__(self, told: float) -> None:
+        self._told = told
+
+    async def log_probabilities(self, tokens: Sequence[int]) -> FloatArray:
+        return np.full((len(tokens) - 1, VOCABULARY), self._told)
+
+
+@pytest.mark.parametrize("told", [math.nan, -math.inf, -1e5])
+def test_a_precision_that_tells_nonsense_is_refused_by_name(told: float) -> None:
+    even = Fixed(0.2, 0.2, 0.2, 0.2, 0.2)
+    with pytest.raises(EngineError, match=r"^w4 expects nothing of a text"):
+        measured({"f16": even, "w4": Broken(told)}, "f16", [(0, 1), (1, 2)])

@@ -82,6 +82,12 @@ def test_a_precision_counts_where_it_is_good_enough_and_there_is_room() -> None:
     assert bound(arrival(0, 0.0, 1, 1), hosted=hosting(small)) == pytest.approx(1.0)
 
 
+def test_memory_has_the_tolerance_of_the_formulation() -> None:
+    # 8 bytes of cache where 7 are free: within 1e-9 of a memory of 1e12 bytes
+    node = ONE_SECOND_A_TOKEN.replace(memory_bytes=1e12 + 12.0 + 7.0, reserved_bytes=1e12)
+    assert bound(arrival(0, 0.0, 1, 1), hosted=hosting(node)) == pytest.approx(1.0)
+
+
 class EveryOrder:
     """Tries every way to let requests into a running batch, step by step."""
 

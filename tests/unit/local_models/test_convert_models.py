@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import urllib.request
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from edgebatch.errors import InputError, UnknownNameError
 from edgebatch.local_models import convert_model, open_model, shipped_tokenizer
 from edgebatch.local_models.convert import unfinished
+from edgebatch.local_models.convert_openvino import _compress
 from edgebatch.local_models.gguf_vocabulary import split_name
 
 NEEDS_TORCH = "models are made with torch and transformers (extra convert)"
@@ -258,3 +260,20 @@ def test_what_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
         unfinished(tmp_path / "file" / "made"),
     ):
         pass
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    left = tmp_path / f".made.{os.getpid()}.partial"
+    left.mkdir()
+    (left / "half").write_text("of it", encoding="utf-8")
+    with unfinished(tmp_path / "made") as partial:
+        (partial / "whole").touch()
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["whole"]
+
+
+def test_weights_that_cannot_be_compressed_are_one_clear_error(tmp_path: Path) -> None:
+    pytest.importorskip("nncf", reason="compresses weights (extra convert)")
+    (tmp_path / "openvino_model.xml").write_text("no model", encoding="utf-8")
+    with pytest.raises(InputError, match=r"^w8: cannot be made: ") as caught:
+        _compress(tmp_path, tmp_path / "w8", "w8")
+    assert "\n" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from edgebatch.errors import InputError
 from edgebatch.local_models import GENERATED_MODELS, cache_folder, open_model
 from edgebatch.local_models.generated import write_random_model
+from edgebatch.local_models.shipped import shipped_folder
 
 NEEDS_TORCH = "models are made with torch and transformers (extra convert)"
 SMALL = "llama-36m"
@@ -83,6 +85,21 @@ def test_a_build_that_is_interrupted_leaves_no_half_model(cache: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         open_model(SMALL, "gguf", interrupt)
     assert files_below(cache) == []
+
+
+@pytest.mark.slow
+def test_a_model_that_another_process_has_made_meanwhile_is_taken(cache: Path) -> None:
+    pytest.importorskip("torch", reason=NEEDS_TORCH)
+    pytest.importorskip("gguf", reason="writes GGUF files (extra convert)")
+    folder = cache / "models" / SMALL / "gguf"
+
+    def other(stage: str) -> None:
+        if stage == "writing q8_0":
+            shutil.copytree(shipped_folder("edgebatch-tiny", "gguf"), folder)
+
+    model = open_model(SMALL, "gguf", other)
+    assert model.variant("f16").parent == folder
+    assert [path for path in cache.rglob("*") if path.name.startswith(".")] == []
 
 
 def test_opt_cannot_be_had_as_gguf(cache: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -150,3 +151,22 @@ def test_a_head_of_random_bytes_is_one_clear_error(tmp_path: Path) -> None:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: No such file"):
         read_gguf(tmp_path / "none.gguf")
+
+
+def test_an_alignment_that_is_no_number_is_damage(tmp_path: Path) -> None:
+    content = b"GGUF" + struct.pack("<IQQ", 3, 0, 1)
+    content += text("general.alignment") + struct.pack("<If", 6, math.nan)
+    with pytest.raises(InputError, match="is a damaged GGUF file"):
+        read_gguf(file_of(tmp_path, content))
+
+
+def test_lists_in_lists_without_end_are_damage(tmp_path: Path) -> None:
+    content = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("tokens") + struct.pack("<I", 9)
+    content += struct.pack("<IQ", 9, 1) * 100_000
+    with pytest.raises(InputError, match="is a damaged GGUF file"):
+        read_gguf(file_of(tmp_path, content))
+
+
+def test_a_tensor_without_dimensions_is_damage(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a damaged GGUF file"):
+        read_gguf(file_of(tmp_path, head(LLAMA, {"token_embd.weight": ()})))

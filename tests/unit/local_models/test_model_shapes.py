@@ -112,6 +112,8 @@ def test_the_language_model_inside_a_multimodal_one_is_found(tmp_path: Path) -> 
         ({**LLAMA, "vocab_size": True}, ": vocab_size", "must be a positive whole number"),
         ({"model_type": "llama"}, ": hidden_size", "missing"),
         ([], "", "must be a JSON object"),
+        ({**LLAMA, "model_type": ["llama"]}, ": model_type", "is not a family whose shape"),
+        ({**LLAMA, "hidden_size": 10**400}, ": hidden_size", "must be at most 2147483647"),
     ],
 )
 def test_a_wrong_configuration_is_refused_with_the_key(
@@ -129,5 +131,8 @@ def test_what_is_not_json_or_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_shape(file)
     file.write_text("{", encoding="utf-8")
+    with pytest.raises(InputError, match="is not JSON"):
+        read_shape(file)
+    file.write_text("[" * 100_000, encoding="utf-8")
     with pytest.raises(InputError, match="is not JSON"):
         read_shape(file)

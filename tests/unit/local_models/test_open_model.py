@@ -185,3 +185,8 @@ def test_quantised_hugging_face_weights_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=problem):
         open_model(str(hugging_face_folder(tmp_path / "mine", **changes)))
+
+
+def test_a_home_folder_of_nobody_is_a_place_where_nothing_is() -> None:
+    with pytest.raises(InputError, match="~no-such-user/model: there is no such file or folder"):
+        open_model("~no-such-user/model")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from edgebatch.cost import Budget
 from edgebatch.errors import CannotHostError, InputError, UnknownNameError
-from edgebatch.scheduling import ContinuousScheduler, JoinRules, Outcome, Waiting
+from edgebatch.scheduling import ContinuousScheduler, JoinRules, Outcome, Reason, Waiting
 from toy_runs import ONE_SECOND_A_TOKEN, W8, W16, arrival, hosting
 
 
@@ -102,3 +104,17 @@ def test_rules_that_are_none_are_refused() -> None:
         JoinRules("fcsf")
     with pytest.raises(InputError, match="batch_cap"):
         JoinRules(batch_cap=0)
+
+
+def test_who_has_gone_from_the_back_of_the_line_is_forgotten() -> None:
+    scheduler = scheduler_for(JoinRules("sjf", batch_cap=1))
+    scheduler.submit(arrival(0, 0.0), 0.0)
+    scheduler.join(0.0, 0)
+    for number in range(1, 4):
+        scheduler.submit(arrival(number, 0.0), 0.0)
+    for number in range(4, 1004):  # longer, so that they never come to the front
+        scheduler.submit(arrival(number, 0.0, 2), 0.0)
+        scheduler.queue.withdraw(number, Outcome.CANCELLED, Reason.CLIENT_GONE, 0.0)
+    gc.collect()
+    kept = [each for each in gc.get_objects() if type(each) is Waiting]
+    assert sum(each.arrival.prompt_tokens == 2 for each in kept) < 200

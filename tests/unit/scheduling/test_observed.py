@@ -77,6 +77,8 @@ def test_a_pace_that_is_the_same_at_every_size_is_that_at_every_size() -> None:
 def test_nothing_is_learnt_from_no_time() -> None:
     pace = PaceBySize()
     pace.observe(0.0, 1.0, 1)
+    pace.observe(1.0, 0.0, 1)
+    pace.overall.observe(1.0, 0.0)
     assert (pace.pace, pace.at(1), pace.scatter) == (1.0, 1.0, 0.0)
 
 

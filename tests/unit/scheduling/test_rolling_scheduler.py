@@ -322,3 +322,59 @@ def test_a_node_quicker_with_few_than_believed_lets_in_what_would_seem_too_long(
     assert numbers(scheduler.join(0.0, 0)) == [0]
     # with seven others it would end at 1.5 times what is believed
     assert scheduler.pace_at(1) < 0.55 < 1.45 < scheduler.pace_at(8)
+
+
+def test_a_margin_that_keeps_everyone_out_is_not_kept_for_ever() -> None:
+    scheduler = scheduler_for()
+    for number in range(10):
+        scheduler.promises.note(float(number), number + 0.5, in_time=False)
+    served = []
+    for number in range(4):
+        at = 10.0 * number
+        # 2.25 s as believed, and half as much again with the margin
+        scheduler.submit(arrival(number, at, 1, 2, deadline=2.5), at)
+        for waiting in scheduler.join(at, number):
+            served.append(at)
+            finish(scheduler, waiting)
+    assert served == [20.0, 30.0]
+    assert scheduler.promises.margin == 0.0
+
+
+def test_only_an_end_that_came_late_raises_the_margin() -> None:
+    for last_token_at, margin in ((3.0, 0.0), (4.5, 0.05)):
+        scheduler = scheduler_for()
+        request = arrival(0, 0.0, 1, 2, deadline=4.0)._replace(ttft_seconds=1.5)
+        scheduler.submit(request, 0.0)
+        [waiting] = scheduler.join(0.0, 0)
+        record = scheduler.complete(
+            waiting, joined_at=0.0, first_token_at=2.0, last_token_at=last_token_at, join=0
+        )
+        assert record.outcome is Outcome.LATE
+        assert scheduler.promises.margin == margin
+
+
+def test_who_is_past_the_deadline_bars_nobody_however_wide_the_margin() -> None:
+    scheduler = scheduler_for(RollingRules(reserve=0.0, safety=30.0))
+    # 1 s, and 1.25 + 1.5 + … + 3 s for eight more tokens: 18 s in all
+    scheduler.submit(arrival(0, 0.0, 1, 9, deadline=18.0), 0.0)
+    assert numbers(scheduler.join(0.0, 0)) == [0]
+    scheduler.promises.note(0.0, 0.5, in_time=False)  # a margin of 30 · 0.05
+    scheduler.submit(arrival(1, 18.1, deadline=1000.0), 18.1)
+    assert numbers(scheduler.join(18.1, 1)) == [1]
+
+
+def test_the_slack_of_who_has_left_bars_nobody() -> None:
+    scheduler = scheduler_for()
+    scheduler.submit(arrival(0, 0.0, 1, 2, deadline=2.25), 0.0)  # no slack
+    [lost] = scheduler.join(0.0, 0)
+    scheduler.abandon(lost, Outcome.FAILED, Reason.ENGINE, 1.0)
+    assert scheduler.submit(arrival(1, 1.0), 1.0)
+
+
+def test_an_engines_own_limit_holds_until_it_has_another() -> None:
+    scheduler = scheduler_for(RollingRules(reserve=0.0, batch_cap=3))
+    for number in range(5):
+        scheduler.submit(arrival(number, 0.0), 0.0)
+    for most, joined in ((1, [0]), (2, [1]), (1, []), (None, [2]), (9, [])):
+        scheduler.limit_running(most)
+        assert numbers(scheduler.join(0.0, 0)) == joined

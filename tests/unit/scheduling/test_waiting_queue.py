@@ -205,3 +205,13 @@ def test_whoever_is_withdrawn_or_put_back_ends_once() -> None:
     assert not queue.withdraw(0, Outcome.CANCELLED, Reason.CLIENT_GONE, 3.0)
     assert queue.expire(9.0) == []
     assert ends(ledger) == [(0, Outcome.CANCELLED, Reason.CLIENT_GONE, 2.0)]
+
+
+def test_who_waits_again_has_the_old_place() -> None:
+    queue, _ = queue_on()
+    first, *_ = [queue.submit(arrival(number, float(number)), float(number)) for number in range(3)]
+    assert first is not None
+    queue.remove([first])
+    queue.put_back(first)
+    assert queue.oldest() is first
+    assert [waiting.arrival.number for waiting in queue] == [0, 1, 2]

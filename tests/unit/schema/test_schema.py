@@ -132,3 +132,5 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"x = '\xff'")
     with pytest.raises(InputError, match=r"utf16\.toml: not UTF-8 text: byte 0xff at offset 5"):
         read_toml(path)
+    with pytest.raises(InputError, match="no file has a NUL in its name"):
+        read_toml(Path("a\0b"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from edgebatch.cost import evaluate
+from edgebatch.cost import BatchCost, evaluate
 from edgebatch.errors import CannotHostError, UnsupportedError
 from edgebatch.problem import (
     Batching,
@@ -110,6 +110,23 @@ def test_leftovers_without_radio_needs_are_judged_by_time_alone() -> None:
     )
     result = Dftsp().solve(problem)
     assert (result.selected, result.status) == ((3, 4), Status.OPTIMAL)
+
+
+def test_a_deadline_that_differs_from_a_sum_by_its_rounding_alone_ends_the_search_too() -> None:
+    # prompts of 3, 2 and 1 tokens take 72, 40 and 16 FLOP, and the fourth request 112; where their
+    # times add up to more from the shortest on, it can wait for them in one order, not in the other
+    tried = 0
+    for flops in range(100, 1000):
+        node = TINY_NODE.replace(flops=float(flops))
+        cost = BatchCost(node, TINY_MODEL, W16)
+        one, two, three = (cost.member_seconds(prompt, 1.0) for prompt in (1.0, 2.0, 3.0))
+        deadline = (three + two + one) / (1.0 + 1e-9)
+        if one + two + three > three + two + one == deadline * (1.0 + 1e-9):
+            patient = [Request(str(prompt), prompt, 1, math.inf) for prompt in (3, 2, 1)]
+            result = Dftsp().solve(tiny(*patient, Request("fourth", 4, 1, deadline), node=node))
+            assert (result.selected, result.status) == ((0, 1, 2), Status.OPTIMAL)
+            tried += 1
+    assert tried > 0
 
 
 def test_work_in_flight_is_not_taken() -> None:

@@ -89,6 +89,14 @@ def test_a_static_batch_holds_at_least_one() -> None:
     assert len(StaticBatching().solve(problem).selected) == 1
 
 
+@pytest.mark.parametrize("count", range(2, 12))
+def test_a_static_batch_may_end_at_the_very_deadline(count: int) -> None:
+    # a tenth of a second each, which floats cannot say: 0.3 / 0.1 is 2.9999999999999996
+    requests = [Request(str(number), 1, 1, count / 10) for number in range(count)]
+    problem = tiny(*requests, node=TINY_NODE.replace(flops=160.0))
+    assert len(StaticBatching().solve(problem).selected) == count
+
+
 def test_without_deadlines_a_static_batch_is_as_large_as_memory_allows() -> None:
     # 12 bytes of weights and 4·(1 + 1) bytes a request: (36 − 12)/8 = 3
     requests = [Request(name, 1, 1, math.inf) for name in "abcde"]

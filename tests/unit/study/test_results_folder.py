@@ -187,6 +187,16 @@ def test_a_study_that_was_changed_after_its_runs_is_refused(tmp_path: Path) -> N
         StudyResults.open(tmp_path)
 
 
+def test_a_file_that_was_written_into_a_study_afterwards_is_a_change(tmp_path: Path) -> None:
+    StudyResults.create(tmp_path / "results", replaying(tmp_path / "t.csv", "0,1,1", "2,1,1"))
+    path = tmp_path / "results" / STUDY_FILE
+    text = path.read_text()
+    assert "deadline_seconds = 4\n" in text
+    path.write_text(text.replace("deadline_seconds = 4", 'deadline_seconds = 4\nlengths = "u.csv"'))
+    with pytest.raises(InputError, match="was changed after its runs"):
+        StudyResults.open(tmp_path / "results")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("", "format: is missing"), ("format = 9", "format: is 9"), ("x = [", "not valid TOML")],
@@ -309,6 +319,7 @@ def test_a_profile_counts_by_its_content_and_goes_by_its_name(tmp_path: Path) ->
         ({"axes": (parse_axis("load=1"), parse_axis("load=2"))}, "axes: 'load' is given twice"),
         ({"seeds": tuple(range(MOST_RUNS))}, "axes: make 4000000 runs"),
         ({"scenario": {"workload": {"trace": "nowhere.csv"}}}, "nowhere.csv: cannot be read"),
+        ({"scenario": {"workload": {"trace": "a\0b"}}}, "no file has a NUL in its name"),
     ],
 )
 def test_a_study_that_cannot_be_run_is_refused(changes: dict[str, Any], said: str) -> None:

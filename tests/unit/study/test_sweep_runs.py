@@ -159,6 +159,7 @@ def test_a_run_that_cannot_be_made_is_named_and_the_others_are_kept(tmp_path: Pa
         ("workload.num_requests=1:2:3", "axis workload.num_requests=1.0: workload.num_requests"),
         ("node.memory_bytes=1e6,1", "axis node.memory_bytes=1: "),
         ("seed.x=1", "axis seed.x=1: seed: must be"),
+        ("node.flops=1979-05-27", "axis node.flops=1979-05-27: node.flops: must be"),
     ],
 )
 def test_settings_that_make_no_scenario_are_refused_before_anything_is_written(

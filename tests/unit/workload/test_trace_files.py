@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
+import threading
 import tracemalloc
 from collections.abc import Iterator
 from itertools import chain
@@ -46,6 +48,17 @@ def failure(file: Path) -> InputError:
 def test_a_missing_file_and_a_directory_are_said_to_be_such(tmp_path: Path) -> None:
     assert str(failure(tmp_path / "none.csv")) == f"{tmp_path / 'none.csv'}: no such file"
     assert str(failure(tmp_path)) == f"{tmp_path}: is a directory, expected a file"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_which_cannot_be_read_again_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_text, args=("prompt_tokens,output_tokens\n1,1\n",))
+    writer.start()
+    with pytest.raises(InputError, match="pipe: is a pipe, expected a file"):
+        open_trace(path)
+    writer.join()
 
 
 def test_a_gzip_cut_short_says_which_line_was_the_last_good_one(tmp_path: Path) -> None:

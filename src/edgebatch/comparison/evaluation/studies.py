@@ -149,7 +149,7 @@ def full_plan() -> Plan:
 
 
 def quick_plan() -> Plan:
-    """Return a reduced evaluation: fewer points and settings, one seed, short runs."""
+    """Return a reduced evaluation: fewer points, settings and seeds, short runs."""
     rates = (5, 50, 250)
     return Plan(
         studies=(

@@ -204,7 +204,7 @@ def search_flips(
                     alive &= over <= can_free[k, depth] * (1.0 + 1e-12)
                     alive &= penalty + over * cheapest[k, depth] <= allowance
                 else:
-                    forced += multiplier[k] * max(-over - can_add[k, depth], 0.0)
+                    forced += multiplier[k] * max(1.0 - use[k] - can_add[k, depth], 0.0)
             alive &= penalty + forced <= allowance
         if alive:
             flipped[depth] = False

@@ -22,7 +22,8 @@ _MODES = {
     Batching.PROMPT_PADDED: columns.PROMPT_PADDED,
     Batching.PADDED: columns.PADDED,
 }
-_ENDLESS_SECONDS = 1e18
+_ENDLESS_SECONDS = 1e120
+"""Instead of an infinite deadline, which would make bounds of 0 · ∞; longer than any batch."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

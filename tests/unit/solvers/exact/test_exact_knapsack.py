@@ -92,3 +92,18 @@ def test_rounding_and_exchanges_keep_to_the_budgets_and_say_what_is_taken(
 def test_the_search_gives_up_at_its_limit() -> None:
     case = Case(5, 10, 5)
     assert case.search(case.best() + 0.5, most_nodes=1) == (-2.0, 1)
+
+
+def test_a_selection_that_fills_its_budget_is_found_however_large_the_values() -> None:
+    # λ = 1e7: the first has a surplus of 6e6 − λ/2 = 1e6, the second lacks 1e-5, and together they
+    # fill the budget; so they are worth L = 1.1e7 less 1e-5, and L − need is 1.1e-5
+    value, weight = np.array([6e6, 5e6 - 1e-5]), np.zeros((ROWS, 2))
+    weight[0] = 0.5
+    multiplier = np.array([1e7, 0.0, 0.0, 0.0])
+    surplus, taken = value - multiplier @ weight, np.zeros(2, dtype=np.bool_)
+    worth = 6e6 + (5e6 - 1e-5)
+    found, _ = search_flips(
+        value, weight, 2, multiplier, surplus, 1.1e7, worth - 1e-6, taken, 10**6
+    )
+    assert found == worth
+    assert taken.all()

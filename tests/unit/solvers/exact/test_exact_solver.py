@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebatch.cost import evaluate
+from edgebatch.cost import evaluate, paced
 from edgebatch.problem import Batching, Model, Node, Precision, Problem, Request, Requests
 from edgebatch.solvers import Sjf, Status, Stop
 from edgebatch.solvers.exact import Exact, warm_up
@@ -111,9 +111,9 @@ def test_the_units_of_value_and_time_do_not_matter(
 ) -> None:
     """Values and times over twelve orders of magnitude, and values that far from each other."""
     scale, slower = 10.0**worth, 10.0**pace
-    requests, node = problem.requests, problem.node
+    requests = problem.requests
     factors = np.logspace(-6.0, 6.0, len(requests)) if spread else 1.0
-    bandwidth = node.memory_bandwidth
+    node, precisions = paced(problem.node, problem.precisions, slower)
     scaled = problem.replace(
         requests=replace(
             requests,
@@ -121,12 +121,10 @@ def test_the_units_of_value_and_time_do_not_matter(
             deadline_seconds=requests.deadline_seconds * slower,
         ),
         node=node.replace(
-            flops=node.flops / slower,
-            memory_bandwidth=None if bandwidth is None else bandwidth / slower,
             uplink_seconds=node.uplink_seconds * slower,
             downlink_seconds=node.downlink_seconds * slower,
-            batch_overhead_seconds=node.batch_overhead_seconds * slower,
         ),
+        precisions=precisions,
     )
     result = Exact().solve(scaled)
     assert result.status is Status.OPTIMAL
@@ -142,6 +140,12 @@ def test_a_deadline_that_is_met_to_the_last_bit_is_met() -> None:
     assert result.selected == (0, 1, 2)
     late = problem.replace(requests=alike(*[3.0 * (1.0 - 3e-9)] * 3, 2.0))
     assert Exact().solve(late).objective == 2.0
+
+
+def test_requests_without_deadline_wait_however_long_it_takes() -> None:
+    # 16 FLOP a request at 1e-20 FLOP/s
+    problem = Problem(NODE.replace(flops=1e-20), MODEL, (W16,), alike(math.inf, math.inf, 1e30))
+    assert Exact().solve(problem).selected == (0, 1, 2)
 
 
 def test_requests_without_deadline_wait_for_everyone() -> None:

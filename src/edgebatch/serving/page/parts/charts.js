@@ -130,7 +130,7 @@ export class ScatterChart {
     const late = answers.filter((each) => each.outcome === "late").length;
     const short = answers.length - whole.length;
     const sentence = answers.length
-      ? `${answers.length} latest answers, ${late} of them late. Predicted when they joined, as if nobody joined after them: median error ${median}` +
+      ? `${answers.length} latest answers, ${late} of them late. Predicted when they joined: median error ${median}` +
         (short ? `, without the ${short} that ended before their limit (hollow).` : ".")
       : "No answer yet.";
     if (this.told.textContent !== sentence) this.told.textContent = sentence;

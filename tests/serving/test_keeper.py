@@ -1,0 +1,64 @@
+"""Keeping an engine: what is asked of it anew, and that none is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+
+from edgebatch.engines import Engine, Prompt
+from edgebatch.errors import EngineError, InputError
+from edgebatch.realtime import Dispatcher
+from edgebatch.scenario import Scenario
+from edgebatch.serving.failures import Failures
+from edgebatch.serving.keeper import EngineKeeper
+from serving.gateway_thread import DOCUMENT, FragileEngine, GatewayThread
+
+
+class _Uncounting(FragileEngine):
+    async def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        raise EngineError("there is no tokenizer to ask")
+
+
+class _OtherServer(GatewayThread):
+    """After the engine broke another one comes, which does not count tokens."""
+
+    def _make_engine(self) -> Engine:
+        made = _Uncounting(self.scenario) if self.engines else FragileEngine(self.scenario)
+        self.engines.append(made)
+        return made
+
+
+def test_an_engine_that_comes_back_without_a_tokenizer_is_not_asked_for_tokens() -> None:
+    ask = {"prompt": "Once upon", "max_tokens": 2}
+    with _OtherServer() as thread, httpx.Client(base_url=thread.url, timeout=30) as client:
+        first = client.post("/v1/completions", json=ask)
+        assert first.json()["usage"]["prompt_tokens"] == 3  # nine bytes, by fours
+        long = {**ask, "max_tokens": 400, "stream": True}
+        with client.stream("POST", "/v1/completions", json=long) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            thread.break_engine()
+            list(lines)
+        while thread.gateway.num_restarts == 0 or client.get("/readyz").status_code != 200:
+            pass
+        second = client.post("/v1/completions", json=ask)
+        assert second.status_code == 200
+        # nine bytes, by threes, and eight for what the server may add
+        assert second.json()["usage"]["prompt_tokens"] == 11
+
+
+def test_an_engine_for_which_nobody_can_decide_is_ended() -> None:
+    engine = FragileEngine(Scenario(DOCUMENT))
+
+    def decide(_: Engine) -> Dispatcher:
+        raise InputError("policy", "cannot be")
+
+    async def started() -> None:
+        with pytest.raises(InputError, match="cannot be"):
+            await EngineKeeper(lambda: engine, decide, Failures()).start()
+        with pytest.raises(EngineError, match="not running"):
+            await engine.report()
+
+    asyncio.run(started())

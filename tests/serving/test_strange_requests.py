@@ -1,0 +1,92 @@
+"""Requests that no client should send, and what they must not do."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from edgebatch.engines import Engine, Prompt
+from edgebatch.errors import InputError
+from serving.gateway_thread import FragileEngine, GatewayThread
+
+JSON = {"content-type": "application/json"}
+SURROGATE = '{"role": "user", "content": [{"type": "text", "text": "a\\ud800"}]}'
+
+
+class _Picky(FragileEngine):
+    async def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        if prompt.text == "Once":
+            raise InputError("prompt", "cannot be written as JSON")
+        return await super().encode(prompt)
+
+
+class _PickyGateway(GatewayThread):
+    def _make_engine(self) -> Engine:
+        self.engines.append(_Picky(self.scenario))
+        return self.engines[-1]
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_p", "min_quality", "slo_e2e_ms"])
+@pytest.mark.parametrize("number", ["NaN", "Infinity"])
+def test_what_is_no_number_is_refused(name: str, number: str) -> None:
+    with GatewayThread() as thread:
+        content = f'{{"prompt": "a", "max_tokens": 2, "{name}": {number}}}'
+        answer = httpx.post(f"{thread.url}/v1/completions", content=content, headers=JSON)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == name
+
+
+@pytest.mark.parametrize("factor", ["nan", "inf", "0", "-1"])
+def test_no_load_factor_lets_a_simulation_run_for_ever(factor: str) -> None:
+    with GatewayThread() as thread:
+        url = f"{thread.url}/edgebatch/what-if"
+        answer = httpx.get(url, params={"load_factor": factor})
+        assert answer.status_code == 400
+        assert answer.json()["error"]["param"] == "query.load_factor"
+        assert httpx.get(url, params={"load_factor": "0.5"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "param"),
+    [
+        ("/v1/completions", '{"prompt": ["a\\ud800"]}', "prompt"),
+        ("/v1/chat/completions", f'{{"messages": [{SURROGATE}]}}', "messages[0].content"),
+    ],
+)
+def test_half_a_character_is_refused_wherever_it_stands(
+    path: str, content: str, param: str
+) -> None:
+    with GatewayThread() as thread:
+        answer = httpx.post(f"{thread.url}{path}", content=content, headers=JSON)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == param
+
+
+def test_a_prompt_that_the_engine_cannot_take_is_the_clients_affair() -> None:
+    with _PickyGateway() as thread:
+        answer = httpx.post(f"{thread.url}/v1/completions", json={"prompt": "Once"})
+        assert answer.status_code == 400
+        assert answer.json()["error"]["code"] == "invalid_value"
+        assert thread.gateway.num_received == 0
+
+
+@pytest.mark.parametrize(
+    ("demands", "param", "told"),
+    [
+        # 10 ms a token
+        ({"slo_ttft_ms": 5}, "slo_ttft_ms", "the first token takes at least 10 ms"),
+        ({"slo_e2e_ms": 15}, "slo_e2e_ms", "an answer of 2 tokens takes at least 20 ms"),
+        ({"slo_e2e_ms": 5, "slo_ttft_ms": 9}, "slo_e2e_ms", "at least 20 ms"),
+        ({"slo_e2e_ms": 19, "slo_ttft_ms": 5}, "slo_ttft_ms", "at least 10 ms"),
+    ],
+)
+def test_the_deadline_that_is_too_short_is_named(
+    demands: dict[str, float], param: str, told: str
+) -> None:
+    with GatewayThread() as thread:
+        body = {"prompt": "a", "max_tokens": 2, **demands}
+        answer = httpx.post(f"{thread.url}/v1/completions", json=body)
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert (error["code"], error["param"]) == ("deadline_too_short", param)
+    assert told in error["message"]
