@@ -51,7 +51,7 @@ def solve(
     values, robust = np.zeros(scaled.shape[1]), given
     for _ in range(_MOST_ROUNDS):
         before, root = values, np.sqrt(robust)
-        values, _ = nnls(scaled * root[:, None], root)
+        values, _ = nnls(scaled * root[:, None], root, maxiter=100 * scaled.shape[1])
         robust = given / np.sqrt(1.0 + ((scaled @ values - 1.0) / _SCALE) ** 2)
         if np.abs(values - before).max() <= _SETTLED * np.abs(values).max():
             break
