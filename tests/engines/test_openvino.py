@@ -146,14 +146,18 @@ def test_greedy_answers_of_ragged_batches_are_those_of_each_request_alone(
 def test_a_joiner_is_read_whole_in_the_step_in_which_the_others_decode(
     loop: EngineLoop, engine: OpenVinoEngine
 ) -> None:
-    engine.submit(ask(0, max_tokens=2000))
-    loop.run(engine.report())
-    engine.submit(ask(1, Prompt(tokens=tuple(range(10, 1010))), max_tokens=2))
-    members = []
-    while 1 in engine.running:
-        members.append({gain.number for gain in loop.run(engine.report()).progress})
-    engine.cancel(0)
-    loop.reports_until_idle(engine)
+    for _ in range(5):
+        engine.submit(ask(0, max_tokens=2000))
+        loop.run(engine.report())
+        engine.submit(ask(1, Prompt(tokens=tuple(range(10, 1010))), max_tokens=2))
+        members = []
+        while 1 in engine.running:
+            members.append({gain.number for gain in loop.run(engine.report()).progress})
+        was_joined = 0 in engine.running  # on a busy machine it may have ended before
+        engine.cancel(0)
+        loop.reports_until_idle(engine)
+        if was_joined:
+            break
     # two tokens of the joiner, the first of which ends its prefill; no step without the other
     assert members.count({0, 1}) == 2
     assert members.count({0}) == len(members) - 2
