@@ -162,7 +162,7 @@ class JoiningScheduler(ABC):
         last_token_at: float,
         join: int,
     ) -> RequestRecord:
-        """Record that a member has produced its last token, and free its place."""
+        """Record that a member has produced its last token, free its place and learn from it."""
         self._release(waiting)
         record = served(
             waiting,
@@ -174,7 +174,11 @@ class JoiningScheduler(ABC):
             precision=self.precision,
         )
         self.ledger.close(record)
+        self._note_answer(waiting, record)
         return record
+
+    def _note_answer(self, waiting: Waiting, record: RequestRecord) -> None:  # noqa: B027
+        """Learn from how a member that was answered has ended."""
 
     def _release(self, waiting: Waiting) -> None:
         """Free a member's place."""

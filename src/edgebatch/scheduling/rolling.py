@@ -183,28 +183,12 @@ class RollingScheduler(JoiningScheduler):
         tightest = batch.remaining[np.argmin(self._slack(batch))]
         return self.pace.at(len(batch)) * float(batch.seconds_until(np.array([tightest]))[0])
 
-    def complete(
-        self,
-        waiting: Waiting,
-        *,
-        joined_at: float,
-        first_token_at: float,
-        last_token_at: float,
-        join: int,
-    ) -> RequestRecord:
-        """Record that a member has produced its last token, and learn from whether in time."""
-        record = super().complete(
-            waiting,
-            joined_at=joined_at,
-            first_token_at=first_token_at,
-            last_token_at=last_token_at,
-            join=join,
-        )
+    def _note_answer(self, waiting: Waiting, record: RequestRecord) -> None:
         # joining looks at the end alone: no margin on ends lets a first token come sooner
         tolerance = waiting.arrival.deadline_seconds * RELATIVE_TOLERANCE
         in_time = record.finished_at_seconds <= record.deadline_at_seconds + tolerance
-        self.promises.note(joined_at, last_token_at, in_time=in_time)
-        return record
+        joined_at, ended_at = record.decided_at_seconds, record.last_token_at_seconds
+        self.promises.note(joined_at, ended_at, in_time=in_time)
 
     def _release(self, waiting: Waiting) -> None:
         del self._members[waiting.arrival.number]
