@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -38,22 +39,17 @@ def build_gateway(settings: GatewaySettings) -> Gateway:
     """
     if settings.tracing:
         check_tracing()
-    _check_urls(settings)
+    engine = EngineSpec(*parse_engine(settings.engine))
+    if engine.name == "openai":
+        _check_urls(settings)
     policy = parse_policy(settings.policy)
-    scenario = Scenario(_document(settings, policy))
-    spec = _engine_spec(settings, scenario, policy)
+    scenario = Scenario(_document(settings, engine.name, policy))
+    spec = _filled(engine, settings, scenario, policy)
     make_engine(spec)  # whatever is wrong with it is to be told now
     return Gateway(settings, scenario, policy, lambda: make_engine(spec))
 
 
-def _served_elsewhere(settings: GatewaySettings) -> tuple[str, ...]:
-    return tuple(settings.urls) if parse_engine(settings.engine)[0] == "openai" else ()
-
-
 def _check_urls(settings: GatewaySettings) -> None:
-    name, _ = parse_engine(settings.engine)
-    if name != "openai":
-        return
     if not settings.urls:
         raise InputError("urls", "must say where each precision is served: --url PRECISION=URL")
     for precision in settings.precisions:
@@ -62,14 +58,15 @@ def _check_urls(settings: GatewaySettings) -> None:
             raise InputError("urls", said)
 
 
-def _document(settings: GatewaySettings, policy: Policy) -> dict[str, Any]:
+def _document(settings: GatewaySettings, engine: str, policy: Policy) -> dict[str, Any]:
     document: dict[str, Any] = {"workload": _NO_WORKLOAD}
-    if settings.profile is None and parse_engine(settings.engine)[0] == "simulated":
+    if settings.profile is None and engine == "simulated":
         known = read_document(_SIMULATED_SCENARIO)
         document |= {name: known[name] for name in ("node", "model", "precisions")}
     else:
         document["profile"] = str(settings.profile or measured_profile(settings))
-        if hosted := settings.precisions or _served_elsewhere(settings):
+        served_elsewhere = tuple(settings.urls) if engine == "openai" else ()
+        if hosted := settings.precisions or served_elsewhere:
             document["precisions"] = {"hosted": list(hosted)}
     document["node"] = document.get("node", {}) | {"downlink_seconds": settings.downlink_seconds}
     document["scheduler"] = {
@@ -82,16 +79,16 @@ def _document(settings: GatewaySettings, policy: Policy) -> dict[str, Any]:
     return document
 
 
-def _engine_spec(settings: GatewaySettings, scenario: Scenario, policy: Policy) -> EngineSpec:
-    name, engine_settings = parse_engine(settings.engine)
+def _filled(
+    engine: EngineSpec, settings: GatewaySettings, scenario: Scenario, policy: Policy
+) -> EngineSpec:
     hosting, run = scenario.hosting, scenario.precisions_run(policy)
     idle = [each.name for each in hosting.precisions if each not in run]
     if idle:
         log.warning("precisions not loaded", policy=policy.name, runs=run[0].name, unused=idle)
-    return EngineSpec(
-        name=name,
-        settings=engine_settings,
-        model=settings.model or ("" if name in ("openai", "simulated") else DEFAULT_MODEL),
+    return replace(
+        engine,
+        model=settings.model or ("" if engine.name in ("openai", "simulated") else DEFAULT_MODEL),
         precisions=tuple(each.name for each in run),
         urls=settings.urls,
         api_key=settings.upstream_key,
