@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -30,6 +31,16 @@ def refusal(*arguments: str | Path, stdin: bytes = b"") -> str:
     assert len(lines) == 1, lines
     assert lines[0].startswith("edgebatch: error: ")
     return lines[0]
+
+
+def pool_processes(pid: int) -> list[psutil.Process]:
+    """Return the processes that make runs for the process of this number."""
+    found = []
+    for child in psutil.Process(pid).children():
+        with suppress(psutil.Error):  # it may end while it is looked at
+            if any("popen_loky" in part for part in child.cmdline()):
+                found.append(child)
+    return found
 
 
 def loaded_engine(pid: int) -> psutil.Process:

@@ -14,7 +14,9 @@ The command line prints the message on one line and exits with status 2.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 
 
 class EdgebatchError(Exception):
@@ -82,3 +84,20 @@ class MissingExtraError(EdgebatchError):
     def __init__(self, purpose: str, extra: str) -> None:
         self.extra = extra
         super().__init__(f"{purpose} needs an extra: pip install 'edgebatch[{extra}]'")
+
+
+@contextmanager
+def killed_process_told(*told: str) -> Iterator[None]:
+    """Say in one line what happened if a process of a pool is killed within the context.
+
+    Args:
+        told: what else there is to know.
+
+    Raises:
+        EdgebatchError: it was killed.
+    """
+    try:
+        yield
+    except BrokenExecutor as error:
+        what = "a process that makes runs was killed, perhaps for want of memory"
+        raise EdgebatchError("; ".join((what, *told, "fewer --jobs need less"))) from error

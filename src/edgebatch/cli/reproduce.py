@@ -97,7 +97,10 @@ def _run(plan: Plan, jobs: int) -> tuple[list[Observation], list[SearchEffort]]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=stderr_console(), transient=True) as progress:
+    console = stderr_console()
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         throughput = progress.add_task("throughput", total=None)
         search = progress.add_task("nodes visited", total=None)
         return (

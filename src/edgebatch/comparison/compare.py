@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import joblib
-
 from edgebatch import __version__
+from edgebatch.comparison.parallel import in_processes
 from edgebatch.comparison.tune import tuned
 from edgebatch.errors import InputError
 from edgebatch.scenario import Policy, Scenario, estimated_capacity
@@ -149,6 +148,7 @@ def compare(
 
     Raises:
         InputError: nothing to compare, or the workload's rate is not known.
+        EdgebatchError: a process was killed.
     """
     if not policies:
         raise InputError("policies", "must name at least one policy")
@@ -167,14 +167,7 @@ def compare(
         for policy in policies
         for rate, load in points
     ]
-    results = joblib.Parallel(n_jobs=min(jobs, len(tasks)), return_as="generator")(
-        joblib.delayed(task)() for task in tasks
-    )
-    runs: list[Run] = []
-    for done, finished in enumerate(results, start=1):
-        runs += finished
-        if on_progress is not None:
-            on_progress(done, len(tasks))
+    runs = in_processes(tasks, jobs=jobs, on_progress=on_progress)
     return Comparison(scenario.document, capacity, tuple(runs))
 
 

@@ -6,14 +6,13 @@ import functools
 import json
 import warnings
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
 import joblib
 
 from edgebatch import __version__
-from edgebatch.errors import EdgebatchError, InputError
+from edgebatch.errors import EdgebatchError, InputError, killed_process_told
 from edgebatch.scenario import Scenario, estimated_capacity, parse_policy
 from edgebatch.simulation import summarise
 from edgebatch.study.definition import Study, StudyRun
@@ -121,13 +120,9 @@ def run_here(study: Study, runs: Sequence[StudyRun], jobs: int) -> Generator[Row
     parallel = joblib.Parallel(n_jobs=min(jobs, len(runs)), return_as="generator_unordered")
     rows = parallel(joblib.delayed(make_row)(task) for task in tasks(study, runs))
     try:
-        for row in rows:  # noqa: UP028 - it would close them where the warning is not caught
-            yield row
-    except BrokenProcessPool as error:
-        raise EdgebatchError(
-            "a process that makes runs was killed, perhaps for want of memory; what was finished "
-            "is kept, and the same command goes on; fewer --jobs need less memory"
-        ) from error
+        with killed_process_told("what was finished is kept, and the same command goes on"):
+            for row in rows:  # noqa: UP028 - it would close them where the warning is not caught
+                yield row
     finally:
         with warnings.catch_warnings():
             # whoever stops early knows that runs were begun in vain

@@ -7,12 +7,11 @@ out does not depend on how many processes there are.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 import joblib
 
-from edgebatch.errors import EdgebatchError, InputError
+from edgebatch.errors import InputError, killed_process_told
 
 Task = Callable[[], Any]
 Found = TypeVar("Found")
@@ -67,17 +66,12 @@ def carried_out(
             this_round, wanted = wanted, {}
             tasks = [(number, task) for number, each in this_round.items() for task in each]
             received: dict[int, list[Any]] = {number: [] for number in this_round}
-            try:
+            with killed_process_told():
                 outcomes = pool(joblib.delayed(task)() for _, task in tasks)
                 for (number, _), outcome in zip(tasks, outcomes, strict=True):
                     received[number].append(outcome)
                     done[number] += 1
                     tell()
-            except BrokenProcessPool as error:
-                raise EdgebatchError(
-                    "a process that makes runs was killed, perhaps for want of memory; "
-                    "fewer --jobs need less"
-                ) from error
             for number, each in received.items():
                 go_on(number, each)
     return [found[number] for number in range(len(searches))]

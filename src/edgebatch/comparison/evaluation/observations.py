@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import joblib
-
 from edgebatch.comparison.compare import Run, compare
 from edgebatch.comparison.evaluation.studies import SCENARIO, Plan, Point, Setting, Study
+from edgebatch.comparison.parallel import in_processes
 from edgebatch.scenario import Scenario, parse_policy
 
 
@@ -100,17 +99,11 @@ def observe(
 
     Returns:
         Observations in the order of studies, settings, models, points, policies and seeds.
+
+    Raises:
+        EdgebatchError: a process was killed.
     """
-    cells = list(_cells(plan))
-    results = joblib.Parallel(n_jobs=jobs, return_as="generator")(
-        joblib.delayed(cell)() for cell in cells
-    )
-    observations: list[Observation] = []
-    for done, observed in enumerate(results, start=1):
-        observations += observed
-        if on_progress is not None:
-            on_progress(done, len(cells))
-    return observations
+    return in_processes(list(_cells(plan)), jobs=jobs, on_progress=on_progress)
 
 
 def _cells(plan: Plan) -> Iterator[_Cell]:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import joblib
 import numpy as np
 
 from edgebatch.comparison.evaluation.studies import SCENARIO, Plan, SearchStudy, Setting
+from edgebatch.comparison.parallel import in_processes
 from edgebatch.problem import Problem
 from edgebatch.scenario import Scenario
 from edgebatch.scheduling import EpochScheduler
@@ -120,6 +120,9 @@ def measure_search(
 
     Returns:
         Efforts in the order of settings, models, rates and decisions.
+
+    Raises:
+        EdgebatchError: a process was killed.
     """
     study = plan.search
     cells = [
@@ -128,12 +131,4 @@ def measure_search(
         for model in setting.models
         for rate in study.rates_per_second
     ]
-    results = joblib.Parallel(n_jobs=jobs, return_as="generator")(
-        joblib.delayed(cell)() for cell in cells
-    )
-    efforts: list[SearchEffort] = []
-    for done, measured in enumerate(results, start=1):
-        efforts += measured
-        if on_progress is not None:
-            on_progress(done, len(cells))
-    return efforts
+    return in_processes(cells, jobs=jobs, on_progress=on_progress)
