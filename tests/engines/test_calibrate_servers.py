@@ -17,6 +17,7 @@ from edgebatch.calibration.described import description
 from edgebatch.calibration.llama_cpp_scorer import LlamaCppQuestions
 from edgebatch.calibration.profile import Profile
 from edgebatch.calibration.remote import Found, Word, found_servers
+from edgebatch.engines.http_client import open_client
 from edgebatch.engines.http_probe import cache_tokens
 from edgebatch.engines.http_server import ServerAddress
 from edgebatch.engines.openai_http import OpenAIEngine
@@ -26,7 +27,7 @@ from edgebatch.reporting.calibration import quality_table
 from misbehaving_server import Json, MisbehavingServer
 from plain_server import PlainServer, VllmImitation
 
-httpx = pytest.importorskip("httpx")
+pytest.importorskip("aiohttp")
 TEXT = "Some words that nobody has read before, and a few more of them. " * 40
 TINY = description("edgebatch-tiny")
 
@@ -198,14 +199,15 @@ def test_probabilities_that_are_told_otherwise_are_no_probabilities(answer: dict
     )
 
     async def ask(url: str) -> None:
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
-            await LlamaCppQuestions(client, "q8_0", 5).log_probabilities([1, 2, 3])
+        async with open_client(10.0, 10.0) as client:
+            questions = LlamaCppQuestions(client, ServerAddress(url), "q8_0", 5)
+            await questions.log_probabilities([1, 2, 3])
 
     with (
         server.serving() as url,
         pytest.raises(EngineError, match="server of q8_0 tells no probabilities of tokens"),
     ):
-        asyncio.run(ask(url.removesuffix("/v1")))
+        asyncio.run(ask(url))
 
 
 class Reticent(VllmImitation):

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from closing_server import ClosingServer
 
 from edgebatch.engines import Finish, Prompt
 from edgebatch.engines.http_server import ServerAddress
@@ -168,17 +169,23 @@ def test_what_arrives_together_is_one_entry_a_request() -> None:
     run(ask())
 
 
-def test_each_request_has_a_connection_of_its_own() -> None:
-    # on one kept from earlier, it could cross with the server's closing it, and fail for nothing
-    server = MisbehavingServer()
+@pytest.mark.parametrize(("answers_each", "connections", "unanswered"), [(9, 1, 0), (1, 5, 4)])
+def test_a_connection_is_used_again_and_its_closing_meanwhile_fails_nobody(
+    answers_each: int, connections: int, unanswered: int
+) -> None:
+    server = ClosingServer(answers_each)
 
-    async def ask() -> None:
-        async with started(server) as engine:
-            for number in range(5):
-                await outcomes(engine, [request(number, "say:a")])
+    async def ask() -> list[Outcome]:
+        async with server.serving() as url:
+            engine = OpenAIEngine({"w8": ServerAddress(url)})
+            await engine.start()
+            numbers = range(5)
+            found = [(await outcomes(engine, [request(each, "say")]))[each] for each in numbers]
+            await engine.stop()
+            return found
 
-    run(ask())
-    assert len(set(server.ports)) == 5
+    assert run(ask()) == [Outcome(1, "a", (), Finish.STOP)] * 5
+    assert (server.num_connections, server.num_unanswered) == (connections, unanswered)
 
 
 def test_a_cancelled_request_ends_with_what_it_had_and_its_connection_closes() -> None:

@@ -11,7 +11,7 @@ import pytest
 EXTRAS = (
     *("ortools", "highspy", "numba", "matplotlib", "pyarrow", "plotly", "jinja2", "scipy"),
     *("distributed", "openvino", "openvino_genai", "xllamacpp", "torch", "transformers"),
-    *("httpx", "fastapi", "uvicorn", "pydantic_settings", "prometheus_client", "structlog"),
+    *("aiohttp", "fastapi", "uvicorn", "pydantic_settings", "prometheus_client", "structlog"),
 )
 
 PROBLEM = """

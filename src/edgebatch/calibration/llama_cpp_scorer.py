@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgebatch.calibration.log_softmax import log_softmax
+from edgebatch.engines.http_client import open_client
+from edgebatch.engines.http_server import ServerAddress, call
 from edgebatch.engines.llama_cpp_settings import LlamaCppSettings, ServerOrder
 from edgebatch.engines.process import ChildProcess
 from edgebatch.errors import EngineError
 from edgebatch.problem.checks import FloatArray
 
 if TYPE_CHECKING:
-    import httpx
+    import aiohttp
 
 WINDOW_TOKENS = 32
 """Short texts, as every token of them is a request."""
@@ -36,13 +38,20 @@ class LlamaCppQuestions:
     """One running llama.cpp server.
 
     Args:
-        client: knows its address and its key.
+        client: to ask with.
+        address: where it is.
         name: of what it serves, for errors.
         vocabulary_size: tokens that there are.
     """
 
-    def __init__(self, client: httpx.AsyncClient, name: str, vocabulary_size: int) -> None:
-        self._client = client
+    def __init__(
+        self,
+        client: aiohttp.ClientSession,
+        address: ServerAddress,
+        name: str,
+        vocabulary_size: int,
+    ) -> None:
+        self._client, self._address = client, address
         self._name = name
         self._vocabulary_size = vocabulary_size
         self._letter_token: int | None = None
@@ -75,15 +84,18 @@ class LlamaCppQuestions:
             "cache_prompt": True,
             "logit_bias": [[await self._letter(), _FORCED]],
         }
-        answer = await asked(self._client, self._name, "POST", "/completion", body)
+        answer = await self._asked("/completion", body)
         return answer["completion_probabilities"][0]["top_logprobs"]
 
     async def _letter(self) -> int:
         if self._letter_token is None:
             body = {"content": "a", "add_special": False}
-            answer = await asked(self._client, self._name, "POST", "/tokenize", body)
+            answer = await self._asked("/tokenize", body)
             self._letter_token = int(answer["tokens"][-1])
         return self._letter_token
+
+    async def _asked(self, path: str, body: Mapping[str, object]) -> Any:
+        return await asked(self._client, self._address, self._name, "POST", path, body)
 
 
 class LlamaCppScorer:
@@ -98,7 +110,7 @@ class LlamaCppScorer:
         self._path = path
         self._window_tokens = window_tokens
         self._server = ChildProcess("edgebatch.engines.llama_cpp_server", name=path.name)
-        self._client: httpx.AsyncClient | None = None
+        self._client: aiohttp.ClientSession | None = None
         self._questions: LlamaCppQuestions | None = None
 
     async def start(self) -> None:
@@ -107,27 +119,21 @@ class LlamaCppScorer:
         Raises:
             EngineError: llama.cpp cannot serve it.
         """
-        import httpx
-
         settings = LlamaCppSettings(slots=1, context_tokens=self._window_tokens)
         order = ServerOrder(str(self._path), secrets.token_urlsafe(), settings)
         await self._server.start()
         self._server.send(order)
         url = await self._server.receive(settings.start_timeout_seconds)
-        self._client = httpx.AsyncClient(
-            base_url=str(url),
-            headers={"Authorization": f"Bearer {order.api_key}"},
-            timeout=ANSWER_SECONDS,
-            trust_env=False,
-        )
-        models = await asked(self._client, self._path.name, "GET", "/v1/models")
+        address = ServerAddress(str(url), api_key=order.api_key)
+        self._client = open_client(ANSWER_SECONDS, ANSWER_SECONDS)
+        models = await asked(self._client, address, self._path.name, "GET", "/v1/models")
         size = int(models["data"][0]["meta"]["n_vocab"])
-        self._questions = LlamaCppQuestions(self._client, self._path.name, size)
+        self._questions = LlamaCppQuestions(self._client, address, self._path.name, size)
 
     async def stop(self) -> None:
         """End the server."""
         if self._client is not None:
-            await self._client.aclose()
+            await self._client.close()
         await self._server.stop()
 
     async def log_probabilities(self, tokens: Sequence[int]) -> FloatArray:
@@ -137,22 +143,19 @@ class LlamaCppScorer:
 
 
 async def asked(
-    client: httpx.AsyncClient,
+    client: aiohttp.ClientSession,
+    address: ServerAddress,
     name: str,
     method: str,
     path: str,
-    body: Mapping[str, Any] | None = None,
+    body: Mapping[str, object] | None = None,
 ) -> Any:
     """Return what a server answers, read from JSON.
 
     Raises:
         EngineError: it does not answer, or refuses.
     """
-    import httpx
-
-    try:
-        answer = await client.request(method, path, json=body)
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
-        raise EngineError(f"llama.cpp's server of {name}: {error!r}") from error
-    return answer.json()
+    status, answer, said = await call(client, address, method, path, body)
+    if status != 200:
+        raise EngineError(f"llama.cpp's server of {name} answered {status}: {said}")
+    return answer

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from edgebatch.calibration import llama_cpp_scorer, vllm_scorer
 from edgebatch.calibration.expectations import BriefScorer, Scorer, expected_by
 from edgebatch.calibration.scoring import Scorers, Scoring
 from edgebatch.engines import EngineInfo
+from edgebatch.engines.http_client import open_client
 from edgebatch.engines.http_server import HttpServer
 from edgebatch.errors import EngineError
 
 if TYPE_CHECKING:
-    import httpx
+    import aiohttp
 
+_CONNECT_SECONDS = 10.0
 _REFERENCES = ("f32", "f16", "fp16", "bf16", "w16a16")
 
 
@@ -35,21 +37,8 @@ def server_scoring(servers: Mapping[str, HttpServer]) -> Scoring | None:
 
     @asynccontextmanager
     async def opened(names: Sequence[str], _: EngineInfo) -> AsyncIterator[Scorers]:
-        import httpx
-
-        async with AsyncExitStack() as stack:
-            scorers: dict[str, Scorer | BriefScorer] = {}
-            for name in names:
-                address = servers[name].address
-                client = httpx.AsyncClient(
-                    base_url=address.root,
-                    headers=address.headers,
-                    timeout=llama_cpp_scorer.ANSWER_SECONDS,
-                    trust_env=False,
-                )
-                await stack.enter_async_context(client)
-                scorers[name] = _scorer(client, servers[name])
-            yield scorers
+        async with open_client(_CONNECT_SECONDS, llama_cpp_scorer.ANSWER_SECONDS) as client:
+            yield {name: _scorer(client, servers[name]) for name in names}
 
     return Scoring(reference, min(known), opened)
 
@@ -75,9 +64,8 @@ def _window_tokens(server: HttpServer) -> int | None:
     return None
 
 
-def _scorer(client: httpx.AsyncClient, server: HttpServer) -> Scorer | BriefScorer:
+def _scorer(client: aiohttp.ClientSession, server: HttpServer) -> Scorer | BriefScorer:
     if server.dialect.name == "vllm":
         return vllm_scorer.VllmScorer(client, server)
-    return llama_cpp_scorer.LlamaCppQuestions(
-        client, server.address.url, server.vocabulary_size or 0
-    )
+    address, size = server.address, server.vocabulary_size or 0
+    return llama_cpp_scorer.LlamaCppQuestions(client, address, address.url, size)

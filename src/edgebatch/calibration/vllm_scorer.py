@@ -17,7 +17,7 @@ from edgebatch.engines.http_server import HttpServer, call
 from edgebatch.errors import EngineError
 
 if TYPE_CHECKING:
-    import httpx
+    import aiohttp
 
 WINDOW_TOKENS = 256
 _TOKEN = "token_id:"
@@ -31,7 +31,7 @@ class VllmScorer:
         server: whom to ask.
     """
 
-    def __init__(self, client: httpx.AsyncClient, server: HttpServer) -> None:
+    def __init__(self, client: aiohttp.ClientSession, server: HttpServer) -> None:
         self._client = client
         self._server = server
 

@@ -68,7 +68,7 @@ class Gains:
                 seconds = self._silence_timeout_seconds
                 said = f"nothing for {seconds:g} s; running: {len(running)}"
                 self.fail(EngineError(f"{self._where}: {said}"))
-        for _ in range(_PASSES):
+        for _ in range(_PASSES if len(running) > 1 else 0):
             await asyncio.sleep(0)
         if self._failure is not None:
             raise self._failure

@@ -7,11 +7,11 @@ import time
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from edgebatch.engines.http_dialect import Dialect, LlamaCppDialect, OllamaDialect, VllmDialect
-from edgebatch.engines.http_server import NOT_WELL, HttpServer, ServerAddress, call
+from edgebatch.engines.http_server import NOT_WELL, HttpServer, ServerAddress, call, fetch
 from edgebatch.errors import EngineError, InputError, UnknownNameError
 
 if TYPE_CHECKING:
-    import httpx
+    import aiohttp
 
 _POLL_SECONDS = 0.1
 _LONGEST_POLL_SECONDS = 0.5
@@ -24,7 +24,7 @@ class _LlamaCppModel(TypedDict):
 
 
 async def find_out(
-    client: httpx.AsyncClient,
+    client: aiohttp.ClientSession,
     address: ServerAddress,
     where: str,
     loading_seconds: float,
@@ -88,7 +88,7 @@ async def find_out(
 
 
 async def _wait_until_ready(
-    client: httpx.AsyncClient, address: ServerAddress, loading_seconds: float
+    client: aiohttp.ClientSession, address: ServerAddress, loading_seconds: float
 ) -> None:
     end = time.monotonic() + loading_seconds
     pause = _POLL_SECONDS
@@ -123,20 +123,18 @@ def _chosen(
 
 
 async def _json_object(
-    client: httpx.AsyncClient, address: ServerAddress, path: str
+    client: aiohttp.ClientSession, address: ServerAddress, path: str
 ) -> dict[str, Any]:
     status, answer, _ = await call(client, address, "GET", path)
     return _object(answer) if status == 200 else {}
 
 
-async def _text(client: httpx.AsyncClient, address: ServerAddress, path: str) -> str:
-    import httpx
-
+async def _text(client: aiohttp.ClientSession, address: ServerAddress, path: str) -> str:
     try:
-        response = await client.get(address.root + path, headers=address.headers)
-    except httpx.HTTPError:
+        status, content = await fetch(client, address, "GET", path)
+    except EngineError:
         return ""
-    return response.text if response.status_code == httpx.codes.OK else ""
+    return content.decode(errors="replace") if status == 200 else ""
 
 
 def cache_tokens(metrics: str) -> int | None:

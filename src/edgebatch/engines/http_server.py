@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgebatch.engines.base import Prompt
+from edgebatch.engines.http_client import reason_of, response_to
 from edgebatch.engines.http_dialect import Dialect, Fault, plain_prompt
 from edgebatch.errors import EngineError, InputError
 
@@ -14,7 +16,7 @@ NOT_WELL = (502, 503, 504)
 """What servers answer that cannot go on, and proxies before servers that are not there."""
 
 if TYPE_CHECKING:
-    import httpx
+    import aiohttp
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class HttpServer:
         """Whether it can be asked for token ids, and takes them for a prompt."""
         return self.dialect.name in ("llama.cpp", "vllm")
 
-    async def encode(self, client: httpx.AsyncClient, prompt: Prompt) -> tuple[int, ...]:
+    async def encode(self, client: aiohttp.ClientSession, prompt: Prompt) -> tuple[int, ...]:
         """Return the prompt's token ids.
 
         Raises:
@@ -100,7 +102,7 @@ class HttpServer:
             raise self._no_tokenizer()
         return tuple(await self._post(client, "/tokenize", body, "tokens"))
 
-    async def decode(self, client: httpx.AsyncClient, tokens: Sequence[int]) -> str:
+    async def decode(self, client: aiohttp.ClientSession, tokens: Sequence[int]) -> str:
         """Return the text of token ids.
 
         Raises:
@@ -118,7 +120,7 @@ class HttpServer:
         )
 
     async def _post(
-        self, client: httpx.AsyncClient, path: str, body: Mapping[str, object], key: str
+        self, client: aiohttp.ClientSession, path: str, body: Mapping[str, object], key: str
     ) -> Any:
         """Return what stands under a key of the answer."""
         status, answer, said = await call(client, self.address, "POST", path, body)
@@ -127,8 +129,37 @@ class HttpServer:
         return answer[key]
 
 
+async def fetch(
+    client: aiohttp.ClientSession,
+    address: ServerAddress,
+    method: str,
+    path: str,
+    body: Mapping[str, object] | None = None,
+) -> tuple[int, bytes]:
+    """Return status and content of a short call's answer.
+
+    Raises:
+        EngineError: the server cannot be reached.
+        InputError: its address is no URL, or the body cannot be written as JSON.
+    """
+    import aiohttp
+
+    url = address.root + path
+    try:
+        async with response_to(client, method, url, body, address.headers) as response:
+            return response.status, await response.read()
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+        raise InputError(
+            address.url, "is not a URL that begins with http:// or https://"
+        ) from error
+    except aiohttp.ClientError as error:
+        raise unreachable(address, error) from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError("prompt", f"cannot be written as JSON: {error}") from error
+
+
 async def call(
-    client: httpx.AsyncClient,
+    client: aiohttp.ClientSession,
     address: ServerAddress,
     method: str,
     path: str,
@@ -140,25 +171,15 @@ async def call(
         EngineError: the server cannot be reached.
         InputError: its address is no URL, or the body cannot be written as JSON.
     """
-    import httpx
-
-    url = address.root + path
+    status, content = await fetch(client, address, method, path, body)
     try:
-        response = await client.request(method, url, json=body, headers=address.headers)
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise InputError(address.url, f"is not a URL: {error}") from error
-    except httpx.HTTPError as error:
-        raise unreachable(address, error) from error
-    except (ValueError, TypeError, RecursionError) as error:
-        raise InputError("prompt", f"cannot be written as JSON: {error}") from error
-    try:
-        answer = response.json()
-    except ValueError:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
         answer = None
-    return response.status_code, answer, fault_text(response.content)
+    return status, answer, fault_text(content)
 
 
-async def require_health(client: httpx.AsyncClient, address: ServerAddress) -> None:
+async def require_health(client: aiohttp.ClientSession, address: ServerAddress) -> None:
     """Raise if a server cannot go on; one that cannot be asked for its health is taken to be well.
 
     Raises:
@@ -169,9 +190,9 @@ async def require_health(client: httpx.AsyncClient, address: ServerAddress) -> N
         raise EngineError(f"{address.url} says that it is not well: {said or status}")
 
 
-def unreachable(address: ServerAddress, error: Exception) -> EngineError:
+def unreachable(address: ServerAddress, error: aiohttp.ClientError) -> EngineError:
     """Return the error that says that nobody answers."""
-    return EngineError(f"no answer from {address.url}: {error or type(error).__name__}")
+    return EngineError(f"no answer from {address.url}: {reason_of(error)}")
 
 
 def fault_text(content: bytes) -> str:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from edgebatch.engines.base import Finish, GenerationRequest, Progress
+from edgebatch.engines.http_client import is_unreachable, reason_of, response_to
 from edgebatch.engines.http_dialect import Piece, Refused, plain_prompt
 from edgebatch.engines.http_server import (
     HttpServer,
@@ -14,15 +15,14 @@ from edgebatch.engines.http_server import (
     require_health,
     unreachable,
 )
+from edgebatch.engines.server_sent_events import EventReader, EventTooLongError
 
 if TYPE_CHECKING:
-    import httpx
-    from httpx_sse import ServerSentEvent
+    import aiohttp
 
-LONGEST_EVENT_BYTES = 16 * 2**20
-"""More than any event needs: a server that sends a longer one has gone wrong."""
 _QUOTED_CHARACTERS = 80
 _FAULTS_OF_THE_REQUEST = (400, 413, 422)
+_WANTED = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
 
 
 class Tally:
@@ -59,17 +59,20 @@ class Answer:
         server: whom to ask.
         request: what to ask.
         cache_prompts: whether the server may reuse what it computed for earlier prompts.
+
+    Attributes:
+        server: as given.
     """
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: aiohttp.ClientSession,
         server: HttpServer,
         request: GenerationRequest,
         cache_prompts: bool,
     ) -> None:
         self._client = client
-        self._server = server
+        self.server = server
         self._request = request
         self._cache_prompts = cache_prompts
         self._tally = Tally()
@@ -83,7 +86,7 @@ class Answer:
         Raises:
             EngineError: the server cannot be reached, or not any more, or says that it is not well.
         """
-        import httpx
+        import aiohttp
 
         try:
             async for progress in self._stream():
@@ -91,68 +94,58 @@ class Answer:
         except Refused as error:
             if not error.is_final:
                 # a server may take requests after what computes in it has died
-                await require_health(self._client, self._server.address)
+                await require_health(self._client, self.server.address)
             yield self._failed(str(error), is_refused=error.is_final)
+        except EventTooLongError as error:
+            yield self._failed(str(error))
         except (ValueError, TypeError, RecursionError) as error:  # such as half a surrogate pair
             said = f"the request cannot be written as JSON: {error}"
             yield self._failed(said, is_refused=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise unreachable(self._server.address, error) from error
-        except httpx.HTTPError as error:
+        except aiohttp.ClientError as error:
+            if is_unreachable(error):
+                raise unreachable(self.server.address, error) from error
             # one broken stream, or a dead server, which will not answer this call either
-            await call(self._client, self._server.address, "GET", "/v1/models")
-            said = str(error) or type(error).__name__
-            yield self._failed(f"the stream was cut short after {self._tally.total} tokens: {said}")
+            await call(self._client, self.server.address, "GET", "/v1/models")
+            said = f"the stream was cut short after {self._tally.total} tokens: {reason_of(error)}"
+            yield self._failed(said)
 
     async def _stream(self) -> AsyncIterator[Progress]:
-        import httpx
-        from httpx_sse import SSEError, aconnect_sse
-
         self._check()
-        path, body = self._server.dialect.ask(
-            self._request, self._server.model, self._cache_prompts
-        )
-        address = self._server.address
+        path, body = self.server.dialect.ask(self._request, self.server.model, self._cache_prompts)
+        address = self.server.address
+        headers = {**_WANTED, **self._request.headers, **address.headers}
         # a prefill may take any time; that nobody says anything is the engine's to notice
-        patient = httpx.Timeout(None, connect=self._client.timeout.connect)
-        async with aconnect_sse(
-            self._client,
-            "POST",
-            address.root + path,
-            json=body,
-            headers={**self._request.headers, **address.headers},
-            timeout=patient,
-        ) as source:
-            source.response.stream = _bounded(source.response)
-            if source.response.status_code != 200:
-                await source.response.aread()
-                raise _refusal(source.response)
-            try:
-                async for event in source.aiter_sse():
-                    if not event.data:  # such as a retry time alone: no event, by the standard
-                        continue
-                    if event.data == "[DONE]":
-                        break
-                    progress = self._read(event)
+        async with response_to(
+            self._client, "POST", address.root + path, body, headers, is_patient=True
+        ) as response:
+            if response.status != 200:
+                raise _refusal(response, await response.read())
+            if response.content_type != _WANTED["Accept"]:
+                raise Refused(f"an answer of type {response.content_type}, not a stream of events")
+            reader = EventReader()
+            async for chunk in response.content.iter_any():
+                for data in reader.feed(chunk):
+                    if data == "[DONE]":
+                        yield self._end()
+                        return
+                    progress = self._read(data)
                     if progress.num_tokens or progress.text:
                         yield progress
-            except SSEError as error:
-                raise Refused(str(error)) from error
             yield self._end()
 
     def _check(self) -> None:
-        dialect, request = self._server.dialect, self._request
+        dialect, request = self.server.dialect, self._request
         if request.sampling.ignore_end and not dialect.takes_ignore_end:
             said = f"{dialect.name} cannot be told to ignore the end of an answer"
             raise Refused(said, is_final=True)
         if not (request.prompt.messages or plain_prompt(request.prompt)):
             raise Refused("the prompt is empty", is_final=True)
 
-    def _read(self, event: ServerSentEvent) -> Progress:
+    def _read(self, data: str) -> Progress:
         try:
-            piece = self._server.dialect.read(event.data)
+            piece = self.server.dialect.read(data)
         except ValueError as error:
-            raise Refused(f"an event that is not understood: {_quoted(event.data)}") from error
+            raise Refused(f"an event that is not understood: {_quoted(data)}") from error
         self._finish = piece.finish or self._finish
         self._prompt_tokens = piece.prompt_tokens or self._prompt_tokens
         new = self._tally.new_tokens(piece)
@@ -167,7 +160,7 @@ class Answer:
         if self._finish is None:
             return self._failed(f"the stream ended after {got} tokens without saying why")
         if self._finish is Finish.LENGTH and self._tally.exact and got < wanted:
-            context = self._server.max_context_tokens
+            context = self.server.max_context_tokens
             size = f"context of {context} tokens" if context else "context"
             return self._failed(f"the server's {size} was full after {got} of {wanted} new tokens")
         return Progress(
@@ -176,40 +169,17 @@ class Answer:
 
     def _failed(self, error: str, *, is_refused: bool = False) -> Progress:
         # whoever asked is told of a refusal, and where servers are is not theirs to know
-        said = error if is_refused else f"{self._server.address.url}: {error}"
+        said = error if is_refused else f"{self.server.address.url}: {error}"
         number, finish = self._request.number, Finish.FAILED
         return Progress(number, 0, finish=finish, error=said, is_refused=is_refused)
 
 
-def _refusal(response: httpx.Response) -> Refused:
+def _refusal(response: aiohttp.ClientResponse, content: bytes) -> Refused:
     after = response.headers.get("retry-after")
     advice = f" (try again after {after} s)" if after and after.isdigit() else ""
-    said = f"{response.status_code}{advice}: {fault_text(response.content)}"
-    return Refused(said, is_final=response.status_code in _FAULTS_OF_THE_REQUEST)
+    said = f"{response.status}{advice}: {fault_text(content)}"
+    return Refused(said, is_final=response.status in _FAULTS_OF_THE_REQUEST)
 
 
 def _quoted(data: str) -> str:
     return repr(data if len(data) <= _QUOTED_CHARACTERS else data[:_QUOTED_CHARACTERS] + "…")
-
-
-def _bounded(response: httpx.Response) -> httpx.AsyncByteStream:
-    """Return the response's bytes, which fail at a line without end; the parser keeps it all."""
-    import httpx
-
-    assert isinstance(response.stream, httpx.AsyncByteStream)
-    inner: httpx.AsyncByteStream = response.stream
-
-    class Bounded(httpx.AsyncByteStream):
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            line_bytes = 0
-            async for chunk in inner:
-                newline = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
-                line_bytes = len(chunk) - newline - 1 + (line_bytes if newline < 0 else 0)
-                if line_bytes > LONGEST_EVENT_BYTES:
-                    raise Refused(f"an event of more than {LONGEST_EVENT_BYTES} bytes")
-                yield chunk
-
-        async def aclose(self) -> None:
-            await inner.aclose()
-
-    return Bounded()

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -20,15 +19,16 @@ from edgebatch.engines.base import (
     Prompt,
     Report,
 )
+from edgebatch.engines.http_client import open_client
 from edgebatch.engines.http_gains import Gains
 from edgebatch.engines.http_probe import find_out
 from edgebatch.engines.http_server import HttpServer, ServerAddress, require_health
 from edgebatch.engines.http_stream import Answer
-from edgebatch.errors import EngineError, InputError, MissingExtraError
+from edgebatch.errors import EngineError, InputError
 from edgebatch.registry import lookup
 
 if TYPE_CHECKING:
-    import httpx
+    import aiohttp
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -79,7 +79,7 @@ class OpenAIEngine(Engine):
         self._addresses = dict(servers)
         self._settings = settings or OpenAISettings()
         self._servers: dict[str, HttpServer] = {}
-        self._client: httpx.AsyncClient | None = None
+        self._client: aiohttp.ClientSession | None = None
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._running: set[int] = set()
@@ -92,11 +92,11 @@ class OpenAIEngine(Engine):
 
         Raises:
             EngineError: one cannot be reached, refuses or does not become ready.
-            MissingExtraError: httpx is not installed.
+            MissingExtraError: aiohttp is not installed.
             InputError: one does not serve the model.
         """
         started = time.monotonic()
-        self._client = _client(self._settings)
+        self._client = open_client(self._settings.connect_seconds, self._settings.call_seconds)
         loading, unlisted = self._settings.loading_seconds, self._settings.unlisted_model
         try:
             for precision, address in self._addresses.items():
@@ -194,7 +194,7 @@ class OpenAIEngine(Engine):
         self._tasks.clear()
         self._running.clear()
         if self._client is not None:
-            await self._client.aclose()
+            await self._client.close()
 
     async def _watch(self) -> None:
         """Fail when a server is not there any more or not well, also while nothing runs.
@@ -220,6 +220,8 @@ class OpenAIEngine(Engine):
                 self._gain(progress, task)
         except EngineError as error:
             self.fail(error)
+        except Exception as error:  # noqa: BLE001 - else whoever asked would wait for ever
+            self.fail(EngineError(f"{answer.server.address.url}: {error!r}"))
 
     def _gain(self, progress: Progress, task: asyncio.Task[None] | None) -> None:
         if task is None or self._tasks.get(progress.number) is not task:  # called off
@@ -230,8 +232,8 @@ class OpenAIEngine(Engine):
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    def _started(self) -> tuple[httpx.AsyncClient, HttpServer]:
-        if self._client is None or self._client.is_closed or not self._servers:
+    def _started(self) -> tuple[aiohttp.ClientSession, HttpServer]:
+        if self._client is None or self._client.closed or not self._servers:
             raise EngineError("the engine is not started")
         return self._client, next(iter(self._servers.values()))
 
@@ -259,17 +261,3 @@ class OpenAIEngine(Engine):
             start_seconds=seconds,
             vocabulary_size=min((size for size in vocabularies if size), default=None),
         )
-
-
-def _client(settings: OpenAISettings) -> httpx.AsyncClient:
-    if find_spec("httpx") is None or find_spec("httpx_sse") is None:
-        raise MissingExtraError("an engine behind HTTP", "serve")
-    import httpx
-
-    return httpx.AsyncClient(
-        timeout=httpx.Timeout(settings.call_seconds, connect=settings.connect_seconds, pool=None),
-        # a connection kept for later may be closed by the server just as a request goes out on it,
-        # which would fail for nothing; a fresh one costs little beside an answer
-        limits=httpx.Limits(max_keepalive_connections=0),
-        trust_env=False,
-    )

@@ -227,7 +227,7 @@ ENGINES: Mapping[str, EngineKind] = MappingProxyType(
                 _openai,
                 "edgebatch.engines.openai_http:OpenAISettings",
                 extra="serve",
-                library="httpx",
+                library="aiohttp",
             ),
             EngineKind(
                 "simulated",
