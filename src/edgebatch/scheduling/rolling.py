@@ -138,6 +138,8 @@ class RollingScheduler(JoiningScheduler):
         return joining
 
     def _let_in(self, now: float, step: int, pass_began_at: float | None) -> list[Waiting]:
+        if not self._members and not len(self.queue):
+            return []
         # a pass that runs is counted from its beginning, and who joins waits for its end
         since = now if pass_began_at is None else pass_began_at
         pass_runs = self.num_running > 0 and since < now

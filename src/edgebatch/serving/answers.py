@@ -75,14 +75,18 @@ class AnswerForm:
             yield _event(self.chunk(ticket, "", first=True))
         async for text in ticket.texts():
             yield _event(self.chunk(ticket, text))
+        # each piece that is sent wakes whoever reads it
+        yield b"".join([*map(_event, self._ending(ticket)), b"data: [DONE]\n\n"])
+
+    def _ending(self, ticket: Ticket) -> list[dict[str, Any]]:
+        """Return what comes after the text of a request that has ended."""
         if not is_whole(ticket):
-            yield _event(_cut_short(ticket).body())
-        else:
-            yield _event(self.chunk(ticket, None, last=True))
-            if self.with_usage:
-                kind = "chat.completion.chunk" if self.is_chat else "text_completion"
-                yield _event({**self._head(kind), "choices": [], "usage": usage(ticket)})
-        yield b"data: [DONE]\n\n"
+            return [_cut_short(ticket).body()]
+        last = self.chunk(ticket, None, last=True)
+        if not self.with_usage:
+            return [last]
+        kind = "chat.completion.chunk" if self.is_chat else "text_completion"
+        return [last, {**self._head(kind), "choices": [], "usage": usage(ticket)}]
 
     def _head(self, kind: str) -> dict[str, Any]:
         prefix = "chatcmpl" if self.is_chat else "cmpl"
