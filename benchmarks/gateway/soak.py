@@ -26,6 +26,7 @@ import httpx
 import psutil
 import typer
 from clients import Crowd
+from engine_killer import EngineKiller, memory_bytes
 from rich.console import Console
 from rich.table import Table
 
@@ -37,8 +38,8 @@ SETTINGS = {
     "EDGEBATCH_LOG_LEVEL": "warning",
 }
 SAMPLE_SECONDS = 2.0
-SETTLE_SECONDS = 45.0
-"""Longer than the gateway keeps an idle connection."""
+SETTLE_SECONDS = 90.0
+"""Longer than the gateway keeps an idle connection, or takes to start a broken engine again."""
 MOST_CLIENTS = 2000
 """Beyond so many at once a load generator on the same machine tests itself."""
 
@@ -47,6 +48,7 @@ class Sample(NamedTuple):
     """The gateway at an instant."""
 
     gateway_bytes: int
+    engine_processes: int
     engine_bytes: int
     open_files: int
     tasks: float
@@ -84,7 +86,7 @@ def main(
     load: Annotated[float, typer.Option(help="multiple of what was served when asked politely")] = (
         4.0
     ),
-    kill_seconds: Annotated[float, typer.Option(help="the engine's process is killed so often")] = (
+    kill_seconds: Annotated[float, typer.Option(help="the engine is killed so often", min=10)] = (
         180.0
     ),
     max_tokens: Annotated[int, typer.Option(help="longest answer", min=4)] = 64,
@@ -134,22 +136,26 @@ class Soak:
         self._kill_seconds, self._max_tokens = kill_seconds, max_tokens
         self._samples: list[Sample] = []
         self._draw = random.Random(1)
-        self.num_kills = self.num_left_out = 0
+        self.num_left_out = 0
         self.rate_per_second = 0.0
 
     async def run(self, seconds: float, load: float) -> None:
         """Ask politely to see what can be carried, then impolitely, then wait until all is over."""
         async with httpx.AsyncClient(timeout=30) as client:
             self._client = client
+            self._killer = EngineKiller(client, self._url, self._gateway)
             capacity = await self._capacity()
             self._before = await self._sample()
             self.rate_per_second = load * capacity
             self.crowd = Crowd(self._url, self._max_tokens, (1000, 3000, 10_000, 30_000))
-            others = [asyncio.create_task(each) for each in (self._watch(), self._kill())]
+            others = [asyncio.create_task(self._watch())]
+            if self._before.engine_processes:
+                others.append(asyncio.create_task(self._killer.kill_every(self._kill_seconds)))
             await self._send(seconds)
             for each in others:
                 each.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
+            ends = await asyncio.gather(*others, return_exceptions=True)
+            self.troubles = [repr(end) for end in ends if isinstance(end, Exception)]
             await self.crowd.close()
             self.after = await self._settled()
             self.books = await self._books()
@@ -193,40 +199,37 @@ class Soak:
         began_at = time.monotonic()
         (await self._client.get(f"{self._url}/edgebatch/state")).raise_for_status()
         page_seconds = time.monotonic() - began_at
-        engine_bytes = 0
-        for child in self._gateway.children(recursive=True):
-            try:
-                engine_bytes += child.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
+        engine = self._killer.engine_processes()
         return Sample(
             self._gateway.memory_info().rss,
-            engine_bytes,
+            len(engine),
+            memory_bytes(engine),
             self._gateway.num_fds(),
             await self._metric("edgebatch_asyncio_tasks"),
             page_seconds,
         )
 
-    async def _kill(self) -> None:
-        while True:
-            await asyncio.sleep(self._kill_seconds)
-            for child in self._gateway.children():
-                child.kill()
-                self.num_kills += 1
-
     async def _settled(self) -> Sample:
-        """Return the gateway when all is over and idle connections are closed."""
+        """Return the gateway when all is over, the engine is back, and idle connections closed."""
         until = time.monotonic() + SETTLE_SECONDS
         sample = await self._sample()
         while time.monotonic() < until:
             sample = await self._sample()
-            if (await self._books()).unfinished == 0 and not self._is_above(sample):
+            if self._is_as_before(sample) and await self._is_over():
                 break
             await asyncio.sleep(1.0)
         return sample
 
-    def _is_above(self, sample: Sample) -> bool:
-        return sample.open_files > self._before.open_files or sample.tasks > self._before.tasks
+    async def _is_over(self) -> bool:
+        return await self._killer.is_up() and (await self._books()).unfinished == 0
+
+    def _is_as_before(self, sample: Sample) -> bool:
+        before = self._before
+        return (
+            sample.engine_processes == before.engine_processes
+            and sample.open_files <= before.open_files
+            and sample.tasks <= before.tasks
+        )
 
     async def _text(self) -> str:
         return (await self._client.get(f"{self._url}/metrics")).text
@@ -262,18 +265,14 @@ class Soak:
             for told, count in self.crowd.counts.items()
             if told.startswith("broken") or told == "rubbish waited for" or told[:1] == "5"
         }
-        if self.num_kills:
+        if self._killer.num_kills:
             wrong.pop("503", None)
         yield Check("wrong answers", json.dumps(wrong), "{}", not wrong)
         yield self._flat("memory of the gateway", "gateway_bytes", 0.1, 10e6)
-        if after.engine_bytes:
+        if before.engine_processes:
             yield self._flat("memory of the engine", "engine_bytes", 0.1, 50e6)
-            yield Check(
-                "restarts",
-                f"{self.restarts:g}",
-                f"{self.num_kills} kills",
-                self.restarts >= self.num_kills,
-            )
+            yield from self._engine_checks()
+        yield Check("troubles of the soak itself", "; ".join(self.troubles), "", not self.troubles)
         files = f"{before.open_files} → {after.open_files}"
         yield Check("open files", files, "no more", after.open_files <= before.open_files)
         tasks = f"{before.tasks:g} → {after.tasks:g}"
@@ -287,9 +286,26 @@ class Soak:
             page <= slowest_page_seconds,
         )
 
+    def _engine_checks(self) -> Iterator[Check]:
+        num_kills = self._killer.num_kills
+        yield Check(
+            "restarts", f"{self.restarts:g}", f"{num_kills} kills", self.restarts == num_kills
+        )
+        wanted = self._before.engine_processes
+        most = max(sample.engine_processes for sample in self._samples)
+        yield Check(
+            "processes of the engine",
+            f"{self.after.engine_processes}, at most {most}",
+            str(wanted),
+            self.after.engine_processes == most == wanted,
+        )
+
     def _flat(self, name: str, field: str, part: float, most_bytes: float) -> Check:
-        """Compare the last third of a run to the second; the first one warms up."""
-        values = [getattr(sample, field) for sample in self._samples]
+        """Compare the last third of a run to the second; the first one warms up.
+
+        A killed engine has no memory until it is back.
+        """
+        values = [value for sample in self._samples if (value := getattr(sample, field))]
         third = len(values) // 3
         early, late = median(values[third : 2 * third]), median(values[2 * third :])
         return Check(
@@ -311,8 +327,8 @@ def _of_end(status: int, log: Path) -> Iterator[Check]:
 
 def _show(engine: str, soak: Soak, checks: list[Check]) -> None:
     console = Console()
-    told = f"{engine}: {soak.rate_per_second:.0f} clients/s, {soak.num_kills} kills"
-    clients = Table("clients", "", title=f"{told}, {soak.num_left_out} left out")
+    told = f"{engine}: {soak.rate_per_second:.0f} clients/s, {soak.num_left_out} left out"
+    clients = Table("clients", "", title=told)
     for name, count in sorted(soak.crowd.counts.items()):
         clients.add_row(name, str(count))
     for name, count in sorted(soak.books.ends.items()):
