@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -15,7 +16,7 @@ from edgebatch.engines import Engine, EngineInfo
 from edgebatch.errors import EngineError
 from edgebatch.serving.keys import hash_key
 from serving import gateway_thread
-from serving.gateway_thread import FragileEngine, GatewayThread
+from serving.gateway_thread import FragileEngine, GatewayThread, HeldGateway
 from serving.unanswered import asking
 
 if TYPE_CHECKING:
@@ -147,6 +148,36 @@ def test_the_slider_asks_what_more_load_would_do(visit: Any) -> None:
         expect(seen.page.locator("#announcement")).to_contain_text("w8 would serve 100 % in time.")
         asked = [url for url in seen.requests if "what-if" in url]
         assert asked[-1].endswith("load_factor=4")
+
+
+def test_the_slider_waits_for_the_what_if_of_someone_else(visit: Any) -> None:
+    with HeldGateway() as thread, ThreadPoolExecutor() as pool:
+        other = pool.submit(httpx.get, f"{thread.url}/edgebatch/what-if", timeout=60)
+        assert thread.held.has_begun.wait(60)
+        seen = visit(thread)
+        expect(seen.page.locator("#state")).to_have_text("Ready")
+        seen.page.locator("#load").press("ArrowRight")
+        told = seen.page.locator("#what-if-told")
+        expect(told).to_have_text(re.compile("busy with another simulation; it will be asked"))
+        thread.held.may_go.set()
+        assert other.result().status_code == 200
+        expect(told).to_contain_text(re.compile(r"At that load \(.*, by the latest 2\) w8 would"))
+        expect(seen.page.locator("#announcement")).to_contain_text("w8 would serve 100 % in time.")
+
+
+def test_a_what_if_that_takes_long_is_not_asked_for_twice(visit: Any) -> None:
+    with HeldGateway() as thread:
+        seen = visit(thread)
+        seen.page.clock.install()
+        seen.page.locator("#load").scroll_into_view_if_needed()
+        assert thread.held.has_begun.wait(60)
+        seen.page.clock.run_for(20_000)
+        for _ in range(3):
+            with seen.page.expect_request("**/edgebatch/state"):
+                pass
+        assert len([url for url in seen.requests if "what-if" in url]) == 1
+        thread.held.may_go.set()
+        expect(seen.page.locator("#what-if-told")).to_contain_text("by the latest 2) w8 would")
 
 
 def test_a_long_queue_is_shown_in_part(visit: Any) -> None:

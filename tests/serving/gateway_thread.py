@@ -19,6 +19,7 @@ from edgebatch.serving.app import make_app
 from edgebatch.serving.gateway import Gateway
 from edgebatch.serving.server import configure_logs, listen
 from edgebatch.serving.settings import load_settings
+from edgebatch.simulation import RunLog
 
 # 10 ms for every step whoever is in it, and next to nothing for reading prompts
 DOCUMENT: dict[str, Any] = {
@@ -132,3 +133,36 @@ class OneEngineGateway(GatewayThread):
 
     def _make_engine(self) -> Engine:
         return _NoEngine(self.scenario) if self.engines else super()._make_engine()
+
+
+class _HeldScenario(Scenario):
+    """Simulates only once it is let."""
+
+    has_begun: threading.Event
+    may_go: threading.Event
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("has_begun", "may_go"):
+            object.__setattr__(self, name, threading.Event())
+
+    def run(self, *arguments: Any, **options: Any) -> RunLog:
+        self.has_begun.set()
+        assert self.may_go.wait(60)
+        return super().run(*arguments, **options)
+
+
+class HeldGateway(GatewayThread):
+    """A gateway whose what-ifs take until they are let go; two requests have been answered."""
+
+    def __init__(self, policy: str = "rolling", **settings: Any) -> None:
+        super().__init__(policy, **settings)
+        self.held = _HeldScenario(DOCUMENT)
+        self.gateway.scenario = self.held
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        for _ in range(2):
+            body = {"prompt": "Once", "max_tokens": 2}
+            assert httpx.post(f"{self.url}/v1/completions", json=body).status_code == 200
+        return self

@@ -30,7 +30,7 @@ from edgebatch.serving.slo import slo_of
 from edgebatch.serving.state import StateBoard
 from edgebatch.serving.ticket import Ticket
 from edgebatch.serving.traced_request import note_asked, note_ticket
-from edgebatch.serving.what_if import what_if
+from edgebatch.serving.what_if import OneWhatIf
 
 if TYPE_CHECKING:
     from edgebatch.serving.tracing import Tracing
@@ -63,6 +63,7 @@ def make_app(gateway: Gateway) -> App:
     app.state.keys = keys = KeyRing(settings.keys)
     app.state.metrics = GatewayMetrics(gateway)
     app.state.board = StateBoard(gateway)
+    app.state.what_if = OneWhatIf(gateway.scenario, gateway.policy)
     _add_error_handlers(app)
     _add_api(app)
     _add_operations(app)
@@ -137,14 +138,13 @@ def _add_operations(app: FastAPI) -> None:
         request: Request,
         load_factor: Annotated[float, Query(ge=0.01, le=100.0, allow_inf_nan=False)] = 1.0,
     ) -> JSONResponse:
-        """Say what each precision would have done with the latest requests, or so many more."""
+        """Say what each precision would have done with the latest requests, or so many more.
+
+        One at a time is simulated; meanwhile others get 429.
+        """
         _tenant(request)
-        gateway, board = _gateway(request), request.app.state.board
-        arrivals = tuple(board.arrivals)
-        answer = await asyncio.to_thread(
-            what_if, gateway.scenario, gateway.policy, arrivals, load_factor
-        )
-        return JSONResponse(answer)
+        arrivals = tuple(request.app.state.board.arrivals)
+        return JSONResponse(await request.app.state.what_if.ask(arrivals, load_factor))
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:

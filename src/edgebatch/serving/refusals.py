@@ -91,6 +91,23 @@ def not_ready(message: str, retry_after_seconds: float | None = 1.0) -> Refusal:
     )
 
 
+def try_later(told: str, code: str, retry_after_seconds: float) -> Refusal:
+    """Return the refusal of what there is no place for now.
+
+    Args:
+        told: why, for people.
+        code: why, for programs.
+        retry_after_seconds: when there may be one.
+    """
+    return Refusal(
+        429,
+        f"{told}; try again in {max(1, math.ceil(retry_after_seconds))} s",
+        code=code,
+        kind="rate_limit_error",
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
 def refused_by_engine(reason: str) -> Refusal:
     """Return the refusal of a request that the engine will not answer, however often asked."""
     return invalid(f"the engine refuses this request: {reason}", code="engine_refused")
@@ -139,10 +156,4 @@ def refusal_of(record: RequestRecord, possible: Advice, retry_after_seconds: flo
         if reason is Reason.QUEUE_FULL
         else "it can no longer be answered by its deadline"
     )
-    return Refusal(
-        429,
-        f"{told}; try again in {max(1, math.ceil(retry_after_seconds))} s",
-        code=code,
-        kind="rate_limit_error",
-        retry_after_seconds=retry_after_seconds,
-    )
+    return try_later(told, code, retry_after_seconds)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from edgebatch.scenario import Policy, Scenario
+from edgebatch.serving.refusals import try_later
 from edgebatch.simulation import summarise
 from edgebatch.workload import Arrival
 
@@ -82,3 +85,39 @@ def what_if(
         if not policy.is_continuous:
             break  # epochs choose among all that are hosted
     return answer
+
+
+class OneWhatIf:
+    """Simulates beside the event loop, one at a time: each can take a processor for long.
+
+    Args:
+        scenario: whose precisions are tried.
+        policy: who decides.
+    """
+
+    def __init__(self, scenario: Scenario, policy: Policy) -> None:
+        self._scenario, self._policy = scenario, policy
+        self._since_seconds: float | None = None
+
+    async def ask(self, arrivals: Sequence[Arrival], load_factor: float) -> dict[str, Any]:
+        """Return what :func:`what_if` does.
+
+        Args:
+            arrivals: in any order.
+            load_factor: 2 lets them come twice as fast.
+
+        Raises:
+            Refusal: another one is being simulated.
+        """
+        now = time.monotonic()
+        if self._since_seconds is not None:
+            # nobody knows how long it will take: it may be as long again as it has been
+            lasted = now - self._since_seconds
+            raise try_later("another what-if is being simulated", "what_if_running", lasted)
+        self._since_seconds = now
+        try:
+            return await asyncio.to_thread(
+                what_if, self._scenario, self._policy, arrivals, load_factor
+            )
+        finally:
+            self._since_seconds = None

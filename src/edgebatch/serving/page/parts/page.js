@@ -4,7 +4,7 @@ import { showEnds } from "./ends.js";
 import { running, waiting } from "./requests.js";
 import { setText } from "./rows.js";
 import { showTiles } from "./tiles.js";
-import { WhatIf } from "./what_if.js";
+import { Busy, WhatIf } from "./what_if.js";
 import { seconds } from "./words.js";
 
 const EVERY_MS = 1000;
@@ -17,13 +17,14 @@ class NoKey extends Error {}
 let key = "";
 try { key = sessionStorage.getItem(KEY) ?? ""; } catch { /* it is asked for at each visit */ }
 
-async function ask(path) {
+async function ask(path, patience = PATIENCE_MS) {
   const answer = await fetch(path, {
     headers: key ? { authorization: `Bearer ${key}` } : {},
     cache: "no-store",
-    signal: AbortSignal.timeout(PATIENCE_MS),
+    signal: AbortSignal.timeout(patience),
   });
   if (answer.status === 401) throw new NoKey();
+  if (answer.status === 429) throw new Busy(Number(answer.headers.get("retry-after")) || 1);
   if (!answer.ok) throw new Error(`status ${answer.status}`);
   return answer.json();
 }
@@ -74,7 +75,7 @@ async function show(state) {
     step(); // a frame for each, so that hundreds of rows never hold up a key or a scroll
     await nextFrame();
   }
-  whatIf.refreshIfOld();
+  whatIf.refreshIfDue();
 }
 
 function showFailure(error) {
