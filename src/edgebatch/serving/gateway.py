@@ -24,6 +24,7 @@ from edgebatch.serving.refusals import (
     not_ready,
     refusal_of,
     refused_by_engine,
+    try_later,
 )
 from edgebatch.serving.settings import GatewaySettings
 from edgebatch.serving.slo import Slo
@@ -221,14 +222,7 @@ class Gateway:
 
     def _full(self, tenant: int, message: str) -> Refusal:
         self._turn_away(tenant, Reason.QUEUE_FULL)
-        seconds = self._retry_after_seconds()
-        return Refusal(
-            429,
-            f"{message}; try again in {max(1, math.ceil(seconds))} s",
-            code="queue_full",
-            kind="rate_limit_error",
-            retry_after_seconds=seconds,
-        )
+        return try_later(message, "queue_full", self._retry_after_seconds())
 
     def _retry_after_seconds(self) -> float:
         """Return the scheduler's estimate, of a moment ago if many are turned away at once.
