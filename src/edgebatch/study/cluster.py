@@ -71,7 +71,7 @@ def _rows(
     while not completed.is_empty():
         finished = completed.next_batch(block=False)
         for future, result in finished:
-            yield _row(future, result, address)
+            yield row_of(future, result, address)
         completed.update(submitted(len(finished)))
         if finished or client.scheduler_info()["workers"]:
             seen_workers_at = time.monotonic()
@@ -81,13 +81,22 @@ def _rows(
             time.sleep(_POLL_SECONDS)
 
 
-def _row(future: Any, result: Any, address: str) -> Row:
-    """Return the row that a future holds, or say what became of its run."""
-    if future.status == "finished":
+def row_of(future: Any, result: Any, address: str) -> Row:
+    """Return the row that a future held when it was fetched, or say what became of its run.
+
+    Args:
+        future: which may have changed since.
+        result: what was fetched.
+        address: of the cluster, for errors.
+
+    Raises:
+        EdgebatchError: the cluster is gone, or the run has cost too many workers their lives.
+    """
+    if isinstance(result, BaseException):  # Dask has called it off
+        raise EdgebatchError(f"{address}: the cluster is gone; {_GO_ON}")
+    if future.status != "error":  # "lost" if its worker died after the row had been fetched
         row: Row = result
         return row
-    if future.status != "error":
-        raise EdgebatchError(f"{address}: the cluster is gone; {_GO_ON}")
     _, error, _ = result
     if isinstance(error, _distributed().KilledWorker):
         raise EdgebatchError(
