@@ -68,6 +68,9 @@ def write_part(path: Path, table: pyarrow.Table) -> None:
 def read_part(path: Path, study: Study, columns: Sequence[str] | None = None) -> pyarrow.Table:
     """Return the table in a file, or some of its columns.
 
+    Arrow is handed bytes and kept from its threads: one of them that still holds a file of Python's
+    when the process ends aborts it.
+
     Raises:
         FileNotFoundError: it is not there.
         InputError: it cannot be read, or is of another study.
@@ -77,8 +80,8 @@ def read_part(path: Path, study: Study, columns: Sequence[str] | None = None) ->
     import pyarrow.parquet
 
     try:
-        with path.open("rb") as file:
-            table = pyarrow.parquet.read_table(file, columns=columns)
+        content = pyarrow.BufferReader(path.read_bytes())
+        table = pyarrow.parquet.ParquetFile(content).read(columns, use_threads=False)
     except FileNotFoundError:
         raise
     except (OSError, pyarrow.ArrowException) as error:
