@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hypothesis import given
@@ -72,7 +73,8 @@ def workloads(draw: st.DrawFn, shorter: bool = False) -> list[Arrival]:
     for number in range(draw(st.integers(2, 12))):
         now += draw(st.sampled_from((0.0, 0.25, 1.0, 5.0)) | st.floats(0.0, 8.0))
         prompt, output = draw(sizes), draw(sizes)
-        alone = 0.75 + (12 * prompt + 4 * prompt**2) / 16.0 + 0.125 * output
+        first = 0.75 + (12 * prompt + 4 * prompt**2) / 16.0 + 0.125
+        alone = first + 0.125 * (output - 1)
         alone += sum(12 + 4 * (prompt + grown) for grown in range(1, output)) / 16.0
         arrivals.append(
             arrival(
@@ -82,7 +84,11 @@ def workloads(draw: st.DrawFn, shorter: bool = False) -> list[Arrival]:
                 output,
                 deadline=alone * draw(st.sampled_from((0.9, 1.0, 1.0, 1.1, 1.5, 2.0, 3.0, 10.0))),
                 actual=draw(st.integers(1, output)) if shorter else None,
-            )._replace(value=draw(st.sampled_from((1.0, 1.0, 0.5, 3.0))))
+            )._replace(
+                value=draw(st.sampled_from((1.0, 1.0, 0.5, 3.0))),
+                ttft_seconds=first
+                * draw(st.sampled_from((0.9, 1.0, 1.5, 4.0, math.inf, math.inf))),
+            )
         )
     return arrivals
 
@@ -144,6 +150,7 @@ def test_on_an_idle_node_everyone_is_served_who_can_be(node: Node, arrivals: lis
     _, log = run(node, RollingRules(), far_apart)
     for record, each in zip(records(log), far_apart, strict=True):
         can_be = needed(node, each) <= each.deadline_seconds
+        can_be &= needed_for_first(node, each) <= each.ttft_seconds
         assert record.outcome == (Outcome.IN_TIME if can_be else Outcome.REJECTED)
 
 
@@ -154,3 +161,9 @@ def needed(node: Node, only: Arrival) -> float:
     work += sum(12 + 4 * (prompt + grown) for grown in range(1, output))
     seconds = node.radio_seconds + work / 16.0 + output * node.step_overhead_seconds
     return seconds * (1.0 - 1e-9)
+
+
+def needed_for_first(node: Node, only: Arrival) -> float:
+    """Return how long a request's first token takes alone."""
+    work = 12 * only.prompt_tokens + 4 * only.prompt_tokens**2
+    return (node.uplink_seconds + work / 16.0 + node.step_overhead_seconds) * (1.0 - 1e-9)

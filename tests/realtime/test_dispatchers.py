@@ -136,6 +136,16 @@ def test_requests_end_as_they_do_in_the_simulation(make: Any) -> None:
         )
 
 
+def test_who_was_kept_out_by_a_promised_first_token_joins_once_it_has_come() -> None:
+    promised = arrival(0, 0.0, 1, 3, deadline=1.0)._replace(ttft_seconds=0.045)
+    dispatcher = run(replayed(rolling, engine(), promised, arrival(1, 0.0, 1, 1, deadline=1.0)))
+    first, other = records(dispatcher.log)
+    assert first.outcome == other.outcome == Outcome.IN_TIME
+    assert first.first_token_at_seconds == pytest.approx(0.040, abs=0.001)
+    # neither an arrival nor an end says that there is room now
+    assert other.decided_at_seconds == pytest.approx(0.040, abs=0.001)
+
+
 @DRIVERS
 def test_a_broken_engine_fails_what_runs_and_what_waits_and_keeps_other_ends(make: Any) -> None:
     async def broken() -> Dispatcher:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -166,17 +167,16 @@ class ContinuousDispatcher(Dispatcher):
         # the pass that runs is counted from its beginning; who came since waits for its end
         since = min(now, self._last_report_at) if self._members else now
         waits = np.array([float(each.joined_at_seconds > since) for each in together])
-        left = np.maximum(outputs - gained, 1.0) + waits
-        batch = RunningBatch(cost, left, prompts + gained, np.full(len(together), np.inf))
-        entries = float(batch.entries(prompts[gained == 0.0]).sum())
-        batch = replace(batch, entry_seconds=entries)
+        left = np.maximum(outputs - gained, 1.0)
+        batch = RunningBatch.of(cost, prompts, gained, left, waits)
+        left = left + waits
         alone = self._scheduler.pace_at(len(together)) * batch.seconds_until(left)
         # as others join meanwhile, passes may stay as long as they were of late
         return since, Guess(alone, np.maximum(alone, left * self._meter.pass_seconds))
 
     def _take(self, report: Report, at: float) -> None:
         self._account(at)
-        left = False
+        has_room = False
         self._step += max((each.num_tokens for each in report.progress), default=0)
         for progress in report.progress:
             before = self._members.get(progress.number)
@@ -190,11 +190,13 @@ class ContinuousDispatcher(Dispatcher):
                 continue
             if progress.finish is not None or member.num_tokens == progress.num_tokens:
                 self._mark_read(progress.number, at)
+                # a first token that was promised may have kept others out
+                has_room |= member.waiting.arrival.ttft_seconds < math.inf
             if progress.finish is not None:
                 self._end(member, progress.finish)
-                left = True
+                has_room = True
         learnt = self._meter.end_step(at, idle=not self._members)
-        if left or self._is_due or (learnt and len(self._queue) > 0):
+        if has_room or self._is_due or (learnt and len(self._queue) > 0):
             self._decide(at)
 
     def _end(self, member: Member, finish: Finish) -> None:

@@ -9,7 +9,7 @@ from edgebatch.scheduling.log import BatchRecord, RunLog
 from edgebatch.scheduling.outcomes import Ledger, Outcome, Reason, RequestRecord
 from edgebatch.scheduling.rolling import RollingScheduler
 from edgebatch.scheduling.rolling_rules import RollingRules
-from edgebatch.scheduling.running_batch import RunningBatch
+from edgebatch.scheduling.running_batch import Promises, RunningBatch
 from edgebatch.scheduling.waiting import Waiting, WaitingQueue
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Ledger",
     "Outcome",
     "Priority",
+    "Promises",
     "Reason",
     "RequestRecord",
     "RollingRules",

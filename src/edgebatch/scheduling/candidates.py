@@ -16,13 +16,15 @@ class Candidates:
         waiting: the requests, oldest first.
         cost: cost model of the precision that runs.
         now: the time.
-        until_last_token: what to take off an absolute deadline for the time left for computing.
+        since: the instant from which the time of passes is counted.
+        downlink_seconds: from the last token at the node to the whole answer at its user.
         ageing: how much a request's value has grown by the time that its deadline is used up.
 
     Attributes:
         waiting: the requests, oldest first.
         prompts, outputs: their lengths.
         allowed_seconds: time in which their last token must come.
+        first_allowed_seconds: time in which their first one must; infinite without such a deadline.
         tenants: whose they are.
         price: believed work of each per value.
         open: who might still join at this decision.
@@ -35,7 +37,8 @@ class Candidates:
         cost: BatchCost,
         *,
         now: float,
-        until_last_token: float,
+        since: float,
+        downlink_seconds: float,
         ageing: float,
     ) -> None:
         self.waiting = waiting
@@ -43,7 +46,9 @@ class Candidates:
         self.prompts: FloatArray = np.array([float(each.prompt_tokens) for each in arrivals])
         self.outputs: FloatArray = np.array([float(each.output_tokens) for each in arrivals])
         deadlines = np.array([each.deadline_at_seconds for each in waiting])
-        self.allowed_seconds: FloatArray = deadlines - until_last_token
+        self.allowed_seconds: FloatArray = deadlines - downlink_seconds - since
+        first = np.array([each.arrival_seconds + each.ttft_seconds for each in arrivals])
+        self.first_allowed_seconds: FloatArray = first - since
         self.tenants: IntArray = np.array([each.tenant for each in arrivals], dtype=np.int64)
         value = np.array([each.value for each in arrivals])
         if ageing > 0.0:

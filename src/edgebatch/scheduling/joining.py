@@ -174,10 +174,10 @@ class JoiningScheduler(ABC):
             precision=self.precision,
         )
         self.ledger.close(record)
-        self._note_answer(waiting, record)
+        self._note_answer(record)
         return record
 
-    def _note_answer(self, waiting: Waiting, record: RequestRecord) -> None:  # noqa: B027
+    def _note_answer(self, record: RequestRecord) -> None:  # noqa: B027
         """Learn from how a member that was answered has ended."""
 
     def _release(self, waiting: Waiting) -> None:

@@ -1,8 +1,9 @@
 """``rolling``: who joins the running batch, such that everyone in it still ends in time.
 
-A request joins only if, by the cost model, it and every member end by their deadlines. Of those
-who could join, the one with the least work per value goes first, and so on until nobody can. Two
-rules keep room for those who come later; both vanish when little is asked of the node:
+A request joins only if, by the cost model, it and every member end by their deadlines, and first
+tokens that have deadlines come by those. Of those who could join, the one with the least work per
+value goes first, and so on until nobody can. Two rules keep room for those who come later; both
+vanish when little is asked of the node:
 
 - *Reserve.* A member whose slack is used up bars everyone: no prefill may delay it any more. A
   joiner must therefore bring slack of at least κ times its own duration, with κ = min(1, ρ²), where
@@ -25,9 +26,9 @@ from edgebatch.scheduling.candidates import Candidates
 from edgebatch.scheduling.epoch import Hosting
 from edgebatch.scheduling.joining import JoiningScheduler
 from edgebatch.scheduling.observed import ObservedDemand, PaceBySize, PaceTrials, PromiseMargin
-from edgebatch.scheduling.outcomes import RequestRecord
+from edgebatch.scheduling.outcomes import Outcome, RequestRecord
 from edgebatch.scheduling.rolling_rules import RollingRules
-from edgebatch.scheduling.running_batch import RunningBatch
+from edgebatch.scheduling.running_batch import Promises, RunningBatch
 from edgebatch.scheduling.tenants import BoolArray, TenantShares
 from edgebatch.scheduling.waiting import Waiting
 from edgebatch.units import RELATIVE_TOLERANCE
@@ -143,12 +144,16 @@ class RollingScheduler(JoiningScheduler):
         # a pass that runs is counted from its beginning, and who joins waits for its end
         since = now if pass_began_at is None else pass_began_at
         pass_runs = self.num_running > 0 and since < now
+        wait_passes = float(pass_runs)
         batch = self._running_batch(since, step)
+        # what the pass that runs brings nobody can delay
+        batch = replace(batch, promises=batch.promises.after(wait_passes))
         candidates = Candidates(
             list(self.queue),
             self.cost,
             now=now,
-            until_last_token=self._until_last_token(since),
+            since=since,
+            downlink_seconds=self.hosting.node.downlink_seconds,
             ageing=self.rules.ageing,
         )
         price = self.demand.price(self.pace.pace)
@@ -156,7 +161,7 @@ class RollingScheduler(JoiningScheduler):
         while True:
             slack = self._slack(batch)
             self._least_slack = float(slack.min(initial=math.inf))
-            chosen = self._choose(candidates, batch, slack, price, pass_runs)
+            chosen = self._choose(candidates, batch, slack, price, wait_passes)
             if chosen is None:
                 return joining
             candidates.open[chosen] = False
@@ -167,30 +172,30 @@ class RollingScheduler(JoiningScheduler):
             if pass_runs:
                 self._joined_during[waiting.arrival.number] = since
             joining.append(waiting)
-            batch = batch.joined_by(
-                candidates.prompts[chosen],
-                candidates.outputs[chosen],
-                candidates.allowed_seconds[chosen],
+            output = candidates.outputs[chosen]
+            promises = _promises(
+                np.array([output + wait_passes]),
+                candidates.allowed_seconds[[chosen]],
+                np.array([1.0 + wait_passes]),
+                candidates.first_allowed_seconds[[chosen]],
             )
+            batch = batch.joined_by(candidates.prompts[chosen], output, promises, wait_passes)
 
     def retry_after_seconds(self, now: float, step: int) -> float:
         """Return when a request that cannot join now should be tried again.
 
-        That is when the first of the members whose slack is used up is believed to end: until then
-        no prefill of any length may come between.
+        That is when the promise with the least slack is believed to be kept: until then no prefill
+        of any length may come between.
         """
         batch = self._running_batch(now, step)
         if len(batch) == 0:
             return 0.0
-        tightest = batch.remaining[np.argmin(self._slack(batch))]
+        tightest = batch.promises.passes[np.argmin(self._slack(batch))]
         return self.pace.at(len(batch)) * float(batch.seconds_until(np.array([tightest]))[0])
 
-    def _note_answer(self, waiting: Waiting, record: RequestRecord) -> None:
-        # joining looks at the end alone: no margin on ends lets a first token come sooner
-        tolerance = waiting.arrival.deadline_seconds * RELATIVE_TOLERANCE
-        in_time = record.finished_at_seconds <= record.deadline_at_seconds + tolerance
+    def _note_answer(self, record: RequestRecord) -> None:
         joined_at, ended_at = record.decided_at_seconds, record.last_token_at_seconds
-        self.promises.note(joined_at, ended_at, in_time=in_time)
+        self.promises.note(joined_at, ended_at, in_time=record.outcome == Outcome.IN_TIME)
 
     def _release(self, waiting: Waiting) -> None:
         del self._members[waiting.arrival.number]
@@ -199,39 +204,42 @@ class RollingScheduler(JoiningScheduler):
             self._least_slack = math.inf
         super()._release(waiting)
 
-    def _until_last_token(self, now: float) -> float:
-        """Return what to take off an absolute deadline to get the time left for computing."""
-        return now + self.hosting.node.downlink_seconds
-
     def _running_batch(self, since: float, step: int) -> RunningBatch:
         members = list(self._members.values())
         done = np.array([float(step - joined) for _, joined in members])
         outputs = np.array([float(each.arrival.output_tokens) for each, _ in members])
         prompts = np.array([float(each.arrival.prompt_tokens) for each, _ in members])
         deadlines = np.array([each.deadline_at_seconds for each, _ in members])
-        allowed = deadlines - self._until_last_token(since)
-        waits_for_pass = [self._joined_during.get(number) == since for number in self._members]
+        allowed = deadlines - self.hosting.node.downlink_seconds - since
+        first_allowed = np.array(
+            [each.arrival.arrival_seconds + each.arrival.ttft_seconds for each, _ in members]
+        )
+        joined_during = [self._joined_during.get(number) == since for number in self._members]
+        waits = np.array(joined_during, dtype=float)
         # whoever runs longer than it was said to may end with the next token
-        remaining = np.maximum(outputs - done, 1.0) + np.array(waits_for_pass, dtype=float)
-        batch = RunningBatch(self.cost, remaining, prompts + done, allowed)
-        unread = prompts[done == 0.0]
-        return replace(batch, entry_seconds=float(batch.entries(unread).sum()))
+        left = np.maximum(outputs - done, 1.0)
+        unread = done == 0.0
+        promises = _promises(
+            left + waits, allowed, 1.0 + waits[unread], first_allowed[unread] - since
+        )
+        batch = RunningBatch.of(self.cost, prompts, done, left, waits)
+        return replace(batch, promises=promises)
 
     def _slack(self, batch: RunningBatch) -> FloatArray:
-        """Return by how much each member may still be delayed, the safety margin kept.
+        """Return by how much each promise may still be delayed, the safety margin kept.
 
-        Slack is what is left at the pace of one more member. Who is late for certain bars nobody:
+        Slack is what is left at the pace of one more member. What is late for certain bars nobody:
         no admission can break that commitment any more.
         """
-        believed = batch.seconds_until(batch.remaining)
-        now_ends = self.pace.at(len(batch)) * believed
-        ends = self.pace.at(len(batch) + 1) * believed
+        passes, allowed = batch.promises
+        believed = batch.seconds_until(passes)
+        now_comes = self.pace.at(len(batch)) * believed
+        comes = self.pace.at(len(batch) + 1) * believed
         margin = self._margin()
-        tolerance = RELATIVE_TOLERANCE * np.abs(batch.allowed_seconds)
+        tolerance = RELATIVE_TOLERANCE * np.abs(allowed)
         # whose time is over is late for certain, however wide the margin
-        lost = now_ends * max(0.0, 1.0 - margin - _ROUNDING) > batch.allowed_seconds
-        slack = batch.allowed_seconds + tolerance - ends * (1.0 + margin)
-        return np.where(lost, math.inf, slack)
+        lost = now_comes * max(0.0, 1.0 - margin - _ROUNDING) > allowed
+        return np.where(lost, math.inf, allowed + tolerance - comes * (1.0 + margin))
 
     def _choose(
         self,
@@ -239,7 +247,7 @@ class RollingScheduler(JoiningScheduler):
         batch: RunningBatch,
         slack: FloatArray,
         price: float,
-        pass_runs: bool,
+        wait_passes: float,
     ) -> int | None:
         """Return who joins next; None if nobody can. Who cannot now cannot after others joined."""
         pace = self.pace.at(len(batch) + 1) * (1.0 + self._margin())
@@ -248,15 +256,20 @@ class RollingScheduler(JoiningScheduler):
             return None
         entitled, exempt = self._claims(candidates)
         prompts, outputs = candidates.prompts[open_indices], candidates.outputs[open_indices]
-        ends = pace * batch.ends(prompts, outputs, wait_passes=float(pass_runs))
+        ends = pace * batch.ends(prompts, outputs, wait_passes)
         reserve = self._reserve() if len(batch) else 0.0
         allowed = candidates.allowed_seconds[open_indices]
         fits = ends * (1.0 + reserve) <= allowed * (1.0 + RELATIVE_TOLERANCE)
         fits &= self.reserved_tokens + prompts + outputs <= self.token_budget
+        first_allowed = candidates.first_allowed_seconds[open_indices]
+        if np.isfinite(first_allowed).any():
+            # an answer of one token ends with its first
+            first = pace * batch.ends(prompts, np.ones_like(outputs), wait_passes)
+            fits &= first <= first_allowed * (1.0 + RELATIVE_TOLERANCE)
         if len(batch):
             fits &= (candidates.price[open_indices] <= price) | exempt[open_indices]
             maybe = np.flatnonzero(fits)
-            delays = pace * batch.delays(prompts[maybe], outputs[maybe])
+            delays = pace * batch.delays(prompts[maybe], outputs[maybe], wait_passes)
             fits[maybe] = (delays <= slack).all(axis=1)
         candidates.open[open_indices[~fits]] = False
         able = open_indices[fits & entitled[open_indices]]
@@ -287,4 +300,16 @@ class RollingScheduler(JoiningScheduler):
         if self.rules.reserve is not None:
             return self.rules.reserve
         load = self.pace.pace * self.demand.work_per_second()
-        return min(_MOST_RESERVE, load**2)
+        return min(_MOST_RESERVE, load * load)
+
+
+def _promises(
+    last_passes: FloatArray,
+    allowed_seconds: FloatArray,
+    first_passes: FloatArray,
+    first_allowed_seconds: FloatArray,
+) -> Promises:
+    """Return the promise of each last token, and of those first tokens that have a deadline."""
+    limited = np.isfinite(first_allowed_seconds)
+    ends = Promises(last_passes, allowed_seconds)
+    return ends.and_also(first_passes[limited], first_allowed_seconds[limited])

@@ -8,11 +8,17 @@ a decode step at context c, R_j the passes that j still needs and c_i the contex
 With members in order of R, those before j count in full and those after it for R_j passes each,
 so running sums give every T_j. A joiner's first pass is its prefill instead of a decode step: it
 counts as a member of context s and n passes whose *entry* costs the prefill less one decode step.
+One who waits for a pass that runs counts as one of context s − 1 and n + 1 passes whose entry is
+less by the first two steps of those.
+
+What was promised is kept apart from who runs: a last token comes with the last pass of its member,
+a first one with the pass in which its prompt is read.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,29 +26,79 @@ from edgebatch.cost import BatchCost
 from edgebatch.problem.checks import FloatArray
 
 
+class Promises(NamedTuple):
+    """Tokens that must have come by a deadline; arrays of shape (k,).
+
+    Attributes:
+        passes: how many passes bring each.
+        allowed_seconds: time in which it must come.
+    """
+
+    passes: FloatArray
+    allowed_seconds: FloatArray
+
+    def after(self, passes: float) -> Promises:
+        """Return those that so many passes do not bring yet."""
+        later = self.passes > passes
+        return Promises(self.passes[later], self.allowed_seconds[later])
+
+    def and_also(self, passes: FloatArray, allowed_seconds: FloatArray) -> Promises:
+        """Return these and others."""
+        return Promises(
+            np.concatenate((self.passes, passes)),
+            np.concatenate((self.allowed_seconds, allowed_seconds)),
+        )
+
+
+NO_PROMISES = Promises(np.empty(0), np.empty(0))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RunningBatch:
-    """Members by rising number of passes; all arrays have shape (m,).
+    """Members by rising number of passes, arrays of shape (m,), and what was promised them.
 
     Attributes:
         cost: cost model of the precision that runs.
         remaining: R, passes until the last token of each, up to its output limit.
         context: c, tokens in the cache of each.
-        allowed_seconds: time in which each must end.
-        entry_seconds: what entering costs those who join in the coming pass, in all.
+        promises: by when tokens must have come.
+        entry_seconds: what entering costs those who have yet to be read, in all.
     """
 
     cost: BatchCost
     remaining: FloatArray
     context: FloatArray
-    allowed_seconds: FloatArray
+    promises: Promises = NO_PROMISES
     entry_seconds: float = 0.0
     _finished: FloatArray = field(init=False, repr=False)
     _context_after: FloatArray = field(init=False, repr=False)
 
+    @classmethod
+    def of(
+        cls,
+        cost: BatchCost,
+        prompts: FloatArray,
+        gained: FloatArray,
+        left: FloatArray,
+        waits: FloatArray,
+    ) -> RunningBatch:
+        """Return the batch of these members; nothing is promised them yet.
+
+        Args:
+            cost: cost model of the precision that runs.
+            prompts: tokens of the prompt of each, shape (m,).
+            gained: tokens that each has gained, shape (m,).
+            left: tokens that each has yet to gain, shape (m,).
+            waits: passes that each waits before it takes part, 0 or 1, shape (m,).
+        """
+        batch = cls(cost, left + waits, prompts + gained - waits)
+        unread = gained == 0.0
+        entries = batch.entries(prompts[unread], waits[unread])
+        return replace(batch, entry_seconds=float(entries.sum()))
+
     def __post_init__(self) -> None:
         order = np.argsort(self.remaining, kind="stable")
-        for name in ("remaining", "context", "allowed_seconds"):
+        for name in ("remaining", "context"):
             object.__setattr__(self, name, getattr(self, name)[order])
         full = self.cost.decode_steps_seconds(self.context, self.remaining)
         object.__setattr__(self, "_finished", np.concatenate(([0.0], np.cumsum(full))))
@@ -61,10 +117,10 @@ class RunningBatch:
         others = others + per_token * passes * self._context_after[ended]
         return self.entry_seconds + passes * self.cost.step_seconds + self._finished[ended] + others
 
-    def entries(self, prompts: FloatArray) -> FloatArray:
-        """Return what entering would cost joiners of these prompts: prefill less a decode step."""
-        per_step, per_token = self.cost.step_coefficients()
-        return self.cost.prefill_seconds(prompts) - (per_step + per_token * prompts)
+    def entries(self, prompts: FloatArray, waits: FloatArray | float = 0.0) -> FloatArray:
+        """Return what entering would cost joiners of these prompts after so many passes, 0 or 1."""
+        counted = self.cost.decode_steps_seconds(prompts - waits, np.asarray(1.0 + waits))
+        return self.cost.prefill_seconds(prompts) - counted
 
     def ends(
         self, prompts: FloatArray, outputs: FloatArray, wait_passes: float = 0.0
@@ -73,18 +129,25 @@ class RunningBatch:
         own = self.entries(prompts) + self.cost.decode_steps_seconds(prompts, outputs)
         return self.seconds_until(outputs + wait_passes) + own
 
-    def delays(self, prompts: FloatArray, outputs: FloatArray) -> FloatArray:
-        """Return by how much each of N joiners would delay each member, shape (N, m)."""
-        shared = np.minimum(outputs[:, None], self.remaining[None, :])
+    def delays(
+        self, prompts: FloatArray, outputs: FloatArray, wait_passes: float = 0.0
+    ) -> FloatArray:
+        """Return by how much each of N joiners would delay each promise, shape (N, k).
+
+        They join after ``wait_passes``, and all promises are of later passes.
+        """
+        shared = np.minimum(outputs[:, None], self.promises.passes[None, :] - wait_passes)
         decoding = self.cost.decode_steps_seconds(prompts[:, None], shared)
         return self.entries(prompts)[:, None] + decoding
 
-    def joined_by(self, prompt: float, output: float, allowed_seconds: float) -> RunningBatch:
-        """Return the batch with one more member, which is prefilled in the coming pass."""
+    def joined_by(
+        self, prompt: float, output: float, promises: Promises, wait_passes: float = 0.0
+    ) -> RunningBatch:
+        """Return the batch with one more member, which is prefilled after ``wait_passes``."""
         return RunningBatch(
             self.cost,
-            np.append(self.remaining, output),
-            np.append(self.context, prompt),
-            np.append(self.allowed_seconds, allowed_seconds),
-            self.entry_seconds + float(self.entries(np.array([prompt]))[0]),
+            np.append(self.remaining, output + wait_passes),
+            np.append(self.context, prompt - wait_passes),
+            self.promises.and_also(*promises),
+            self.entry_seconds + float(self.entries(np.array([prompt]), wait_passes)[0]),
         )

@@ -19,6 +19,10 @@ def scheduler_for(rules: RollingRules | None = None, cached_tokens: int = 1000) 
     return RollingScheduler(hosting(node), rules or RollingRules(reserve=0.0))
 
 
+def asking_for_first_token(ttft_seconds: float, of: Arrival) -> Arrival:
+    return of._replace(ttft_seconds=ttft_seconds)
+
+
 def numbers(joined: list[Waiting]) -> list[int]:
     return [waiting.arrival.number for waiting in joined]
 
@@ -340,17 +344,71 @@ def test_a_margin_that_keeps_everyone_out_is_not_kept_for_ever() -> None:
     assert scheduler.promises.margin == 0.0
 
 
-def test_only_an_end_that_came_late_raises_the_margin() -> None:
-    for last_token_at, margin in ((3.0, 0.0), (4.5, 0.05)):
-        scheduler = scheduler_for()
-        request = arrival(0, 0.0, 1, 2, deadline=4.0)._replace(ttft_seconds=1.5)
-        scheduler.submit(request, 0.0)
-        [waiting] = scheduler.join(0.0, 0)
-        record = scheduler.complete(
-            waiting, joined_at=0.0, first_token_at=2.0, last_token_at=last_token_at, join=0
-        )
-        assert record.outcome is Outcome.LATE
-        assert scheduler.promises.margin == margin
+@pytest.mark.parametrize(("first_at", "last_at"), [(2.0, 3.0), (1.0, 4.5)])
+def test_a_late_first_token_raises_the_margin_as_a_late_end_does(
+    first_at: float, last_at: float
+) -> None:
+    scheduler = scheduler_for()
+    scheduler.submit(asking_for_first_token(1.5, arrival(0, 0.0, 1, 2, deadline=4.0)), 0.0)
+    [waiting] = scheduler.join(0.0, 0)
+    scheduler.complete(
+        waiting, joined_at=0.0, first_token_at=first_at, last_token_at=last_at, join=0
+    )
+    assert scheduler.promises.margin == 0.05
+
+
+@pytest.mark.parametrize(("ttft_seconds", "joins"), [(3.75, [1]), (3.7, [])])
+def test_a_joiners_first_token_must_come_in_time_beside_the_members(
+    ttft_seconds: float, joins: list[int]
+) -> None:
+    scheduler = scheduler_for()
+    scheduler.submit(arrival(0, 0.0, 1, 9), 0.0)
+    scheduler.join(0.0, 0)
+    # one pass: the member's step at context 2, 1.25 s, and the prefill of two tokens, 2.5 s
+    scheduler.submit(asking_for_first_token(ttft_seconds, arrival(1, 1.0, 2, 5)), 1.0)
+    assert numbers(scheduler.join(1.0, 1)) == joins
+
+
+@pytest.mark.parametrize(("ttft_seconds", "joins"), [(2.0, [0, 1]), (1.9, [0])])
+def test_who_joins_with_others_does_not_delay_their_first_tokens_too_long(
+    ttft_seconds: float, joins: list[int]
+) -> None:
+    scheduler = scheduler_for()
+    scheduler.submit(asking_for_first_token(ttft_seconds, arrival(0, 0.0, 1, 5)), 0.0)
+    scheduler.submit(arrival(1, 0.0, 1, 9), 0.0)  # two prompts in one pass: 2 s
+    assert numbers(scheduler.join(0.0, 0)) == joins
+    if joins == [0]:  # once the first token has come, nothing keeps the other out
+        assert numbers(scheduler.join(1.0, 1)) == [1]
+
+
+def test_who_joins_after_a_pass_does_not_delay_first_tokens_that_it_brings() -> None:
+    scheduler = scheduler_for()
+    scheduler.submit(asking_for_first_token(1.0, arrival(0, 0.0, 1, 5)), 0.0)  # no slack
+    scheduler.join(0.0, 0)
+    scheduler.submit(arrival(1, 0.5), 0.5)
+    assert numbers(scheduler.join(0.5, 0, pass_began_at=0.0)) == [1]
+
+
+@pytest.mark.parametrize(("ttft_seconds", "joins"), [(4.55, [1, 2]), (4.5, [1])])
+def test_first_tokens_that_wait_for_a_pass_are_not_delayed_too_long(
+    ttft_seconds: float, joins: list[int]
+) -> None:
+    scheduler = scheduler_for()
+    scheduler.submit(arrival(0, 0.0, 1, 9), 0.0)
+    scheduler.join(0.0, 0)
+    # the pass that began at 1.0 takes 1.25 s, the next one 1.5 s and a second for each prompt
+    scheduler.submit(asking_for_first_token(ttft_seconds, arrival(1, 1.2, 1, 2)), 1.2)
+    scheduler.submit(arrival(2, 1.5, 1, 2), 1.5)
+    assert numbers(scheduler.join(1.5, 1, pass_began_at=1.0)) == joins
+
+
+def test_a_first_token_that_is_late_for_certain_bars_nobody() -> None:
+    scheduler = scheduler_for()
+    scheduler.submit(asking_for_first_token(1.0, arrival(0, 0.0, 1, 5)), 0.0)
+    scheduler.join(0.0, 0)
+    scheduler.submit(arrival(1, 1.5), 1.5)
+    scheduler.progressed(0, 0, 1)  # the engine has not read its prompt yet
+    assert numbers(scheduler.join(1.5, 1)) == [1]
 
 
 def test_who_is_past_the_deadline_bars_nobody_however_wide_the_margin() -> None:
@@ -378,3 +436,11 @@ def test_an_engines_own_limit_holds_until_it_has_another() -> None:
     for most, joined in ((1, [0]), (2, [1]), (1, []), (None, [2]), (9, [])):
         scheduler.limit_running(most)
         assert numbers(scheduler.join(0.0, 0)) == joined
+
+
+def test_arrivals_at_almost_the_same_instant_are_more_than_any_node_can_serve() -> None:
+    scheduler = scheduler_for(RollingRules())
+    for number in range(2):
+        at = number * 1e-200
+        scheduler.submit(arrival(number, at, 1, 9, deadline=60.0), at)
+    assert numbers(scheduler.join(1.0, 0)) == [0]  # a reserve of 1 is asked of the other
