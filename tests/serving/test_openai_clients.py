@@ -91,7 +91,9 @@ def test_an_answer_says_what_was_believed_and_what_came_of_it() -> None:
 
 
 def test_what_can_never_be_served_is_refused_with_what_could_be(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.UnprocessableEntityError, match="takes at least 1000 ms") as raised:
+    with pytest.raises(
+        openai.UnprocessableEntityError, match=r"takes at least 10\d\d ms"
+    ) as raised:
         client.completions.create(
             model="", prompt="Once", max_tokens=100, extra_body={"slo_e2e_ms": 500}
         )

@@ -73,6 +73,11 @@ class ContinuousDispatcher(Dispatcher):
         """True seconds per second of the cost model, as far as is known."""
         return self._scheduler.believed_pace
 
+    @property
+    def cautious_pace(self) -> float:
+        """Seconds that a request must be given for each that it is believed to take alone."""
+        return self._scheduler.cautious_pace
+
     def believed_ends(self) -> list[float]:
         """Return when each of :attr:`members` is believed to end, others joining as of late."""
         return self._ends_of(list(self._members.values()), self.timers.now)

@@ -126,6 +126,11 @@ class Dispatcher(ABC):
         return 1.0
 
     @property
+    def cautious_pace(self) -> float:
+        """Seconds that a request must be given for each that it is believed to take alone."""
+        return self.believed_pace
+
+    @property
     def observed_pace(self) -> float:
         """True over believed time of all work so far; 1 before any."""
         believed = self._believed_seconds

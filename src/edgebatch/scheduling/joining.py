@@ -77,7 +77,13 @@ class JoiningScheduler(ABC):
         # a joiner's prompt is at the node already, and the batch that it joins has begun
         joined = hosting.node.replace(uplink_seconds=0.0, batch_overhead_seconds=0.0)
         fastest = FastestAnswer(joined, hosting.model, (runs,))
-        self.queue = WaitingQueue(fastest, self.ledger, queue_limit=queue_limit, expire=expire)
+        self.queue = WaitingQueue(
+            fastest,
+            self.ledger,
+            queue_limit=queue_limit,
+            expire=expire,
+            uplink_seconds=hosting.node.uplink_seconds,
+        )
         hosted = hosted_bytes(hosting.node, hosting.model, (runs,))
         free_bytes = hosting.node.memory_bytes * (1.0 + RELATIVE_TOLERANCE) - hosted
         self.token_budget = free_bytes / self.cost.kv_bytes_per_token
@@ -132,6 +138,11 @@ class JoiningScheduler(ABC):
     def believed_pace(self) -> float:
         """True seconds per second of the cost model, as far as is known."""
         return 1.0
+
+    @property
+    def cautious_pace(self) -> float:
+        """Seconds that a request must be given for each that it is believed to take alone."""
+        return self.believed_pace
 
     def pace_at(self, size: int) -> float:  # noqa: ARG002
         """Return true seconds per second of the cost model while so many run."""

@@ -85,14 +85,16 @@ class RollingScheduler(JoiningScheduler):
         """
         if self._shares is not None:
             self._shares.check(arrival.tenant)
-        prompt, output = float(arrival.prompt_tokens), float(arrival.output_tokens)
-        work = self.cost.member_seconds(prompt, output)
-        self.demand.observe(arrival.arrival_seconds, work, arrival.value)
         alone_pace = self.pace.at(1)
         if alone_pace > 1.0 - _ROUNDING:
             alone_pace = 1.0  # a slow node may recover while the request waits
         waiting = self.queue.submit(arrival, now, alone_pace=alone_pace)
-        if waiting is None or self.num_running >= self._cap:
+        if waiting is None:  # what nobody can be given is no demand, and must not raise the price
+            return False
+        prompt, output = float(arrival.prompt_tokens), float(arrival.output_tokens)
+        work = self.cost.member_seconds(prompt, output)
+        self.demand.observe(arrival.arrival_seconds, work, arrival.value)
+        if self.num_running >= self._cap:
             return False
         pace = self.pace.at(self.num_running + 1)
         return pace * self.cost.prefill_seconds(prompt) <= self._least_slack
@@ -115,6 +117,11 @@ class RollingScheduler(JoiningScheduler):
         """True seconds per second of the cost model, as it was seen."""
         return self.pace.pace
 
+    @property
+    def cautious_pace(self) -> float:
+        """Seconds that a request must be given for each that it is believed to take alone."""
+        return self.pace.at(1) * (1.0 + self._margin())
+
     def binding(self) -> Budget | None:
         """Return what keeps candidates from joining; None if nobody is kept waiting."""
         return Budget.LATENCY if len(self.queue) else None
@@ -132,7 +139,7 @@ class RollingScheduler(JoiningScheduler):
             self._trials.note_served(now)
         elif self.num_running:
             self._trials.note_busy(now)
-        elif len(self.queue) and self._trials.is_due(now, self.pace.at(1) * (1.0 + self._margin())):
+        elif len(self.queue) and self._trials.is_due(now, self.cautious_pace):
             self._trials.note_trial(now)
             self.pace, self.promises = PaceBySize(), PromiseMargin()
             joining = self._let_in(now, step, pass_began_at)
@@ -184,14 +191,17 @@ class RollingScheduler(JoiningScheduler):
     def retry_after_seconds(self, now: float, step: int) -> float:
         """Return when a request that cannot join now should be tried again.
 
-        That is when the promise with the least slack is believed to be kept: until then no prefill
-        of any length may come between.
+        If a promise has no slack left, that is when it is believed to be kept: until then no
+        prefill of any length may come between. Else it is when the first member ends.
         """
         batch = self._running_batch(now, step)
         if len(batch) == 0:
             return 0.0
-        tightest = batch.promises.passes[np.argmin(self._slack(batch))]
-        return self.pace.at(len(batch)) * float(batch.seconds_until(np.array([tightest]))[0])
+        slack = self._slack(batch)
+        until = batch.remaining[0]
+        if float(slack.min()) < self.pace.at(len(batch) + 1) * self.cost.prefill_seconds(1.0):
+            until = batch.promises.passes[np.argmin(slack)]
+        return self.pace.at(len(batch)) * float(batch.seconds_until(np.array([until]))[0])
 
     def _note_answer(self, record: RequestRecord) -> None:
         joined_at, ended_at = record.decided_at_seconds, record.last_token_at_seconds

@@ -37,6 +37,7 @@ class WaitingQueue:
         queue_limit: most requests that may wait; None for no limit.
         expire: whether deadlines are looked at. Without, only what can never be served whatever
             its deadline is rejected and nothing expires, as in today's engines.
+        uplink_seconds: from arrival until a request can be chosen at the earliest.
 
     Raises:
         InputError: the limit is below 1.
@@ -49,12 +50,13 @@ class WaitingQueue:
         *,
         queue_limit: int | None = None,
         expire: bool = True,
+        uplink_seconds: float = 0.0,
     ) -> None:
         if queue_limit is not None and queue_limit < 1:
             raise InputError("queue_limit", f"must be at least 1, got {queue_limit}")
         self._fastest, self._ledger = fastest, ledger
         self._limit = math.inf if queue_limit is None else queue_limit
-        self._expire = expire
+        self._expire, self._uplink_seconds = expire, uplink_seconds
         self._waiting: dict[int, Waiting] = {}
         self._by_latest_decision: list[tuple[float, int]] = []
 
@@ -78,7 +80,9 @@ class WaitingQueue:
         hopeless: Reason = Reason.NONE,
         alone_pace: float = 1.0,
     ) -> Waiting | None:
-        """Take a request in; None if it is rejected at once, which is then on record.
+        """Take a request in; None if it is turned away at once, which is then on record.
+
+        One that could have been in time, had it come here as soon as it arrived, has expired.
 
         Args:
             arrival: the request.
@@ -91,20 +95,22 @@ class WaitingQueue:
             arrival.prompt_tokens, arrival.output_tokens, arrival.min_quality
         )
         reason = hopeless or reason
+        outcome, latest = Outcome.REJECTED, math.inf
         deadline_at = arrival.arrival_seconds + arrival.deadline_seconds
-        latest = math.inf
         if reason is Reason.NONE and self._expire:
             latest = (
                 deadline_at - alone_pace * seconds + arrival.deadline_seconds * RELATIVE_TOLERANCE
             )
             if arrival.ttft_seconds < math.inf:
                 latest = min(latest, self._latest_for_first_token(arrival, alone_pace))
-            if latest < now:
+            if latest < arrival.arrival_seconds + self._uplink_seconds:
                 reason = Reason.DEADLINE
+            elif latest < now:
+                outcome, reason = Outcome.EXPIRED, Reason.WAITED_TOO_LONG
         if reason is Reason.NONE and len(self._waiting) >= self._limit:
             reason = Reason.QUEUE_FULL
         if reason is not Reason.NONE:
-            self._ledger.close(not_served(arrival, Outcome.REJECTED, reason, now))
+            self._ledger.close(not_served(arrival, outcome, reason, now))
             return None
         waiting = Waiting(arrival, deadline_at, latest)
         self._waiting[arrival.number] = waiting

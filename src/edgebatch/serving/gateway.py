@@ -29,6 +29,7 @@ from edgebatch.serving.refusals import (
 from edgebatch.serving.settings import GatewaySettings
 from edgebatch.serving.slo import Slo
 from edgebatch.serving.ticket import Ticket
+from edgebatch.units import RELATIVE_TOLERANCE
 from edgebatch.workload import Arrival
 
 _MOST_RECORDS = 10_000
@@ -293,32 +294,46 @@ class Gateway:
         if record.reason == Reason.QUALITY:
             best = max(self._precisions, key=lambda each: each.quality)
             return Advice(
-                f"the best precision here, {best.name}, has a quality of {best.quality:.4g}, "
-                f"less than the {arrival.min_quality:.4g} asked for",
+                f"the best precision here, {best.name}, has a quality of "
+                f"{_rounded_down(best.quality)}, less than the {arrival.min_quality:.4g} asked for",
                 "min_quality",
             )
         if record.reason == Reason.DEADLINE:
-            return self._possible_deadline(arrival)
+            return self._possible_deadline(arrival, record)
         total = arrival.prompt_tokens + arrival.actual_output_tokens
         told = f"{total} tokens of prompt and answer do not fit the memory; ask for fewer"
         return Advice(told, "max_tokens")
 
-    def _possible_deadline(self, arrival: Arrival) -> Advice:
+    def _possible_deadline(self, arrival: Arrival, record: RequestRecord) -> Advice:
         """Return what the deadline that is missed by more would have to be at least."""
         prompt, output, quality = arrival.prompt_tokens, arrival.output_tokens, arrival.min_quality
         seconds, _ = self._fastest.look_up(prompt, output, quality)
         first_seconds = self._fastest.first_token_seconds(prompt, quality)
+        gone_seconds = record.decided_at_seconds - arrival.arrival_seconds
+        pace = max(1.0, self.dispatcher.cautious_pace)
+        least_ms = _milliseconds(gone_seconds + pace * seconds)
+        least_first_ms = _milliseconds(gone_seconds + pace * first_seconds)
         if arrival.ttft_seconds - first_seconds < arrival.deadline_seconds - seconds:
             return Advice(
-                f"the first token takes at least {1000 * first_seconds:.0f} ms; allow that, "
-                "or send a shorter prompt",
+                f"the first token takes at least {least_first_ms} ms; allow that, or send a "
+                "shorter prompt",
                 "slo_ttft_ms",
             )
         return Advice(
-            f"an answer of {output} tokens takes at least {1000 * seconds:.0f} ms; allow that, "
-            "or ask for fewer tokens",
+            f"an answer of {output} tokens takes at least {least_ms} ms; allow that, or ask for "
+            "fewer tokens",
             "slo_e2e_ms",
         )
+
+
+def _milliseconds(seconds: float) -> int:
+    """Return whole milliseconds that suffice."""
+    return math.ceil(1000.0 * seconds * (1.0 - RELATIVE_TOLERANCE))
+
+
+def _rounded_down(quality: float) -> float:
+    """Return a quality in few digits that is no higher."""
+    return math.floor(1e4 * quality) / 1e4
 
 
 def _at_most_tokens(prompt: Prompt) -> int:

@@ -160,6 +160,18 @@ def test_what_is_dear_may_have_a_node_that_nobody_else_wants() -> None:
     assert numbers(alone.join(0.0, 0)) == [3]
 
 
+def test_what_can_never_be_served_neither_raises_the_price_nor_the_reserve() -> None:
+    scheduler = scheduler_for(RollingRules())
+    for number in range(50):
+        at = 0.1 * number
+        scheduler.submit(arrival(number, at, 1, 9, deadline=1.0), at)  # takes 18 s
+        scheduler.submit(arrival(100 + number, at, quality=2.0), at)
+    assert scheduler.demand.work_per_second() == 0.0
+    scheduler.submit(arrival(200, 6.0, 1, 9), 6.0)
+    scheduler.submit(arrival(201, 90.0, 1, 9, deadline=40.0), 90.0)
+    assert numbers(scheduler.join(90.0, 0)) == [200, 201]
+
+
 def test_what_cannot_be_served_in_time_even_alone_is_rejected_at_once() -> None:
     scheduler = scheduler_for()
     assert not scheduler.submit(arrival(0, 0.0, 1, 2, deadline=2.2), 0.0)
@@ -188,6 +200,14 @@ def test_a_retry_makes_sense_when_the_member_without_slack_has_ended() -> None:
     assert scheduler.retry_after_seconds(9.0, 0) == 4.5
     # after the first of them the second pass is left
     assert scheduler.retry_after_seconds(11.0, 1) == 2.5
+
+
+def test_a_retry_makes_sense_at_the_first_end_where_every_promise_has_slack() -> None:
+    scheduler = scheduler_for()
+    scheduler.submit(arrival(0, 0.0, 1, 4, deadline=50.0), 0.0)  # has the least slack
+    scheduler.submit(arrival(1, 9.0, 1, 2, deadline=1e3), 9.0)
+    assert len(scheduler.join(9.0, 0)) == 2
+    assert scheduler.retry_after_seconds(9.0, 0) == 4.5
 
 
 def test_a_retry_takes_as_long_as_the_node_was_seen_to_take() -> None:

@@ -53,6 +53,17 @@ def test_what_is_hopeless_is_rejected_on_arrival(request_: Arrival, reason: Reas
     ledger.check_conservation()
 
 
+def test_who_came_here_too_late_has_expired_and_is_not_hopeless() -> None:
+    for deadline, outcome, reason in (
+        (1.5, Outcome.EXPIRED, Reason.WAITED_TOO_LONG),  # a second alone, and 0.7 s have gone
+        (0.9, Outcome.REJECTED, Reason.DEADLINE),
+    ):
+        queue, ledger = queue_on()
+        assert queue.submit(arrival(0, 1.0, deadline=deadline), 1.7) is None
+        assert ledger.column("outcome").tolist() == [outcome]
+        assert ledger.column("reason").tolist() == [reason]
+
+
 def test_a_full_queue_rejects() -> None:
     queue, ledger = queue_on(queue_limit=1)
     assert queue.submit(arrival(0, 0.0), 0.0) is not None
