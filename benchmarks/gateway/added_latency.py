@@ -88,7 +88,9 @@ def table(threes: list[Three]) -> list[str]:
 @asynccontextmanager
 async def _both(given: argparse.Namespace) -> AsyncIterator[tuple[System, System]]:
     with tempfile.TemporaryDirectory() as folder:
-        async with llama_server(given.model, given.precision, 4, given.context_tokens) as direct:
+        async with llama_server(
+            given.model, given.precision, 4, given.context_tokens, given.engine_threads
+        ) as direct:
             arguments = [
                 *("--engine", "openai", "--url", f"{given.precision}={direct.root}/v1"),
                 *("--precision", given.precision, "--profile", str(given.profile)),
@@ -130,6 +132,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=16, help="of each answer")
     parser.add_argument("--prompt-characters", type=int, default=200)
     parser.add_argument("--context-tokens", type=int, default=1024)
+    parser.add_argument("--engine-threads", type=int, help="fewer leave cores to the gateway")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--results", type=Path, required=True)
     run(measure(parser.parse_args()))

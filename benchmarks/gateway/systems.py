@@ -52,10 +52,10 @@ class System:
 
 @asynccontextmanager
 async def llama_server(
-    model: str, precision: str, slots: int, context_tokens: int
+    model: str, precision: str, slots: int, context_tokens: int, threads: int | None = None
 ) -> AsyncIterator[System]:
-    """Run llama.cpp's own server, with nothing in front of it."""
-    settings = {"slots": slots, "context_tokens": context_tokens}
+    """Run llama.cpp's own server, with nothing in front of it; None for a thread a core."""
+    settings = {"slots": slots, "context_tokens": context_tokens, "threads": threads}
     engine = make_engine(EngineSpec("llama-cpp", settings, model, (precision,)))
     assert isinstance(engine, LlamaCppEngine)
     try:
