@@ -61,6 +61,19 @@ def test_what_is_no_number_is_refused(tmp_path: Path, text: str, told: str) -> N
     assert str(raised.value).startswith(f"{path}: {told}")
 
 
+@pytest.mark.parametrize(("shares", "most"), [([], 8), ([2.0], 8), ([1.0, 3.0, 0.1], 8 + 1 + 5)])
+def test_the_scheduler_has_room_for_whom_the_gateway_lets_in(
+    shares: list[float], most: int
+) -> None:
+    keys = [
+        {"name": f"key-{number}", "sha256": hash_key(str(number)), "share": share}
+        for number, share in enumerate(shares)
+    ]
+    settings = load_settings(None, {"engine": "simulated", "limits": {"queue": 8}, "keys": keys})
+    # once one has filled it, the parts of the others: 8 * 1 / 4.1, 8 * 3 / 4.1 and at least 1
+    assert build_gateway(settings).scenario.section("scheduler")["queue_limit"] == most
+
+
 @pytest.mark.parametrize(
     ("policy", "shares"), [("Rolling:batch_cap=4", [2.0, 1.0]), ("fcfs", None)]
 )

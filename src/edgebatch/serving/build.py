@@ -13,6 +13,7 @@ from edgebatch.errors import InputError
 from edgebatch.scenario import ROLLING, Policy, Scenario, parse_policy, read_document
 from edgebatch.serving.first_profile import DEFAULT_MODEL, measured_profile
 from edgebatch.serving.gateway import Gateway
+from edgebatch.serving.places import Places
 from edgebatch.serving.settings import GatewaySettings
 from edgebatch.serving.tracing_check import check_tracing
 
@@ -71,7 +72,7 @@ def _document(settings: GatewaySettings, engine: str, policy: Policy) -> dict[st
     document["node"] = document.get("node", {}) | {"downlink_seconds": settings.downlink_seconds}
     document["scheduler"] = {
         "batching": "ragged",
-        "queue_limit": settings.limits.queue,
+        "queue_limit": Places(settings).most_waiting,
         "time_limit_seconds": _LONGEST_DECISION_SECONDS,
     }
     if settings.keys and policy.name == ROLLING:

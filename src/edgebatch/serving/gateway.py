@@ -17,6 +17,7 @@ from edgebatch.scheduling import FastestAnswer, Outcome, Reason, RequestRecord
 from edgebatch.serving.failures import Failures
 from edgebatch.serving.keeper import EngineKeeper, State
 from edgebatch.serving.lengths import LengthPredictor
+from edgebatch.serving.places import Places
 from edgebatch.serving.refusals import (
     Advice,
     Refusal,
@@ -71,6 +72,7 @@ class Gateway:
         self.on_turned_away: list[Callable[[int, Reason], None]] = []
         self._numbers = itertools.count()
         self._lengths = LengthPredictor(settings.lengths)
+        self._places = Places(settings)
         self._unfinished: Counter[int] = Counter()
         self._estimate_seconds = 0.0
         self._estimate_until = -math.inf
@@ -200,7 +202,8 @@ class Gateway:
         most = keys[tenant].most_unfinished if keys else None
         if most is not None and self._unfinished[tenant] >= most:
             raise self._full(tenant, f"this key has {most} requests waiting or running already")
-        if self.dispatcher.num_waiting >= self.settings.limits.queue:
+        queue = self.dispatcher
+        if not self._places.has_one(tenant, queue.num_waiting, queue.num_waiting_of):
             raise self._full(tenant, "too many requests are waiting")
 
     def _make_dispatcher(self, engine: Engine) -> Dispatcher:

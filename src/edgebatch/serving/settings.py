@@ -51,7 +51,7 @@ class Key(_Section):
     Attributes:
         name: in logs and metrics.
         sha256: of the key, as ``edgebatch serve --hash-key`` prints it.
-        share: of the running work, against other keys' shares.
+        share: of the running work and of the queue, against other keys' shares.
         most_unfinished: most requests that may wait or run at once; None for no such limit.
         defaults: outweigh the gateway's.
     """
@@ -67,7 +67,8 @@ class Limits(_Section):
     """What nobody may exceed.
 
     Attributes:
-        queue: most requests that wait; more are turned away at once.
+        queue: most requests that wait; more are turned away at once, except of keys that have
+            less than their part.
         body_bytes: longest body of a request.
         max_tokens: greatest output limit that a request may ask for.
         e2e_seconds: longest deadline that a request may ask for.
