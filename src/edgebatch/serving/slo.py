@@ -109,7 +109,7 @@ def _max_tokens(
     asked = body.limit()
     if asked is not None and asked > most:
         raise invalid(f"max_tokens must be at most {most} here, got {asked}", "max_tokens")
-    return asked or key_defaults.max_tokens or min(settings.defaults.max_tokens or most, most)
+    return min(asked or key_defaults.max_tokens or settings.defaults.max_tokens or most, most)
 
 
 def _number(
