@@ -32,7 +32,7 @@ def test_flags_outweigh_the_environment_and_that_the_file(
 def test_who_sets_one_default_keeps_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = Demands(e2e_seconds=30.0, min_quality=0.0, max_tokens=64)
+    expected = Demands(e2e_seconds=30.0, min_quality=0.0, max_tokens=64, priority=0)
     assert load_settings(None, {"defaults": {"max_tokens": 64}}).defaults == expected
     path = tmp_path / "gateway.toml"
     path.write_text("[defaults]\nmax_tokens = 64\n", encoding="utf-8")
