@@ -74,14 +74,31 @@ def test_the_scheduler_has_room_for_whom_the_gateway_lets_in(
     assert build_gateway(settings).scenario.section("scheduler")["queue_limit"] == most
 
 
+KEYS = [
+    {"name": "others", "sha256": hash_key("b")},
+    {"name": "phones", "sha256": hash_key("a"), "share": 2.0},
+]
+
+
 @pytest.mark.parametrize(
-    ("policy", "shares"), [("Rolling:batch_cap=4", [2.0, 1.0]), ("fcfs", None)]
+    ("policy", "keys", "shares"),
+    [("Rolling:batch_cap=4", KEYS, [1.0, 2.0]), ("rolling", [], None), ("fcfs", KEYS[:1], None)],
 )
-def test_shares_are_for_the_policy_that_knows_them(policy: str, shares: list[float] | None) -> None:
-    keys = [
-        {"name": "phones", "sha256": hash_key("a"), "share": 2.0},
-        {"name": "others", "sha256": hash_key("b")},
-    ]
+def test_shares_are_for_the_policy_that_knows_them(
+    policy: str, keys: list[dict[str, object]], shares: list[float] | None
+) -> None:
     settings = load_settings(None, {"engine": "simulated", "policy": policy, "keys": keys})
     scheduler = build_gateway(settings).scenario.section("scheduler")
     assert scheduler.get("tenant_shares") == shares
+
+
+@pytest.mark.parametrize("policy", ["fcfs", "continuous:batch_cap=4", "dftsp"])
+def test_a_share_is_refused_where_it_would_be_ignored(policy: str) -> None:
+    settings = load_settings(None, {"engine": "simulated", "policy": policy, "keys": KEYS})
+    with pytest.raises(InputError) as raised:
+        build_gateway(settings)
+    name = policy.partition(":")[0]
+    told = (
+        f"keys[1].share: is heeded by rolling alone, not by {name}: leave it out, or take rolling"
+    )
+    assert str(raised.value) == told

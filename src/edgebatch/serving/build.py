@@ -44,6 +44,7 @@ def build_gateway(settings: GatewaySettings) -> Gateway:
     if engine.name == "openai":
         _check_urls(settings)
     policy = parse_policy(settings.policy)
+    _check_shares(settings, policy)
     scenario = Scenario(_document(settings, engine.name, policy))
     spec = _filled(engine, settings, scenario, policy)
     make_engine(spec)  # whatever is wrong with it is to be told now
@@ -57,6 +58,16 @@ def _check_urls(settings: GatewaySettings) -> None:
         if precision not in settings.urls:
             said = f"must say where {precision!r} is served: --url {precision}=URL"
             raise InputError("urls", said)
+
+
+def _check_shares(settings: GatewaySettings, policy: Policy) -> None:
+    for position, key in enumerate(settings.keys):
+        if "share" in key.model_fields_set and policy.name != ROLLING:
+            raise InputError(
+                f"keys[{position}].share",
+                f"is heeded by {ROLLING} alone, not by {policy.name}: leave it out, "
+                f"or take {ROLLING}",
+            )
 
 
 def _document(settings: GatewaySettings, engine: str, policy: Policy) -> dict[str, Any]:
