@@ -50,6 +50,7 @@ class Gateway:
 
     Attributes:
         keeper: who keeps the engine running.
+        precisions: those of the hosted ones that the policy runs.
         outcomes: how many requests ended how, and why.
         num_received: requests put to the scheduler or turned away at once; each is counted in
             ``outcomes`` when it ends.
@@ -77,8 +78,8 @@ class Gateway:
         self._estimate_seconds = 0.0
         self._estimate_until = -math.inf
         hosting = scenario.hosting
-        self._precisions = scenario.precisions_run(policy)
-        self._fastest = FastestAnswer(hosting.node, hosting.model, self._precisions)
+        self.precisions = scenario.precisions_run(policy)
+        self._fastest = FastestAnswer(hosting.node, hosting.model, self.precisions)
 
     @property
     def state(self) -> State:
@@ -294,7 +295,7 @@ class Gateway:
         arrival, record = ticket.arrival, ticket.record
         assert record is not None
         if record.reason == Reason.QUALITY:
-            best = max(self._precisions, key=lambda each: each.quality)
+            best = max(self.precisions, key=lambda each: each.quality)
             return Advice(
                 f"the best precision here, {best.name}, has a quality of {best.quality:.4g}, "
                 f"less than the {arrival.min_quality:.4g} asked for",

@@ -78,8 +78,7 @@ class StateBoard:
             "model": gateway.settings.served_name or gateway.info.model,
             "engine": gateway.info.engine,
             "precisions": [
-                {"name": each.name, "quality": each.quality}
-                for each in gateway.scenario.hosting.precisions
+                {"name": each.name, "quality": each.quality} for each in gateway.precisions
             ],
             "num_waiting": dispatcher.num_waiting,
             "num_running": len(dispatcher.members),
