@@ -152,7 +152,7 @@ class Gateway:
             number=next(self._numbers),
             arrival_seconds=arrived_at_seconds,
             prompt_tokens=prompt_tokens,
-            output_tokens=self._lengths.predict(tenant, max_tokens),
+            output_tokens=self._reckoned(tenant, max_tokens, sampling),
             actual_output_tokens=max_tokens,
             deadline_seconds=slo.e2e_seconds,
             min_quality=slo.min_quality,
@@ -172,7 +172,7 @@ class Gateway:
                 headers=headers,
                 on_joined=ticket.note_joined,
                 on_progress=ticket.note_progress,
-                on_end=lambda record: self._ended(ticket, record),
+                on_end=lambda record: self._ended(ticket, record, sampling),
             ),
         )
         return ticket
@@ -272,13 +272,23 @@ class Gateway:
             )
         return min(max_tokens, context - prompt_tokens)
 
-    def _ended(self, ticket: Ticket, record: RequestRecord) -> None:
+    def _reckoned(self, tenant: int, max_tokens: int, sampling: Sampling) -> int:
+        """Return how many tokens the scheduler is to reckon with."""
+        return max_tokens if sampling.ignore_end else self._lengths.predict(tenant, max_tokens)
+
+    def _learn_length(self, ticket: Ticket, sampling: Sampling) -> None:
+        if sampling.ignore_end or ticket.finish not in (Finish.STOP, Finish.LENGTH):
+            return
+        limit = ticket.arrival.actual_output_tokens
+        # a server behind the gateway may have a limit below ours
+        length = limit if ticket.finish == Finish.LENGTH else ticket.num_tokens
+        self._lengths.observe(ticket.arrival.tenant, limit, length)
+
+    def _ended(self, ticket: Ticket, record: RequestRecord, sampling: Sampling) -> None:
         tenant = ticket.arrival.tenant
         self._unfinished[tenant] -= 1
         self._count(Outcome(record.outcome), Reason(record.reason))
-        if ticket.finish in (Finish.STOP, Finish.LENGTH):
-            limit = ticket.arrival.actual_output_tokens
-            self._lengths.observe(tenant, limit, ticket.num_tokens)
+        self._learn_length(ticket, sampling)
         ticket.note_end(record)
         if record.outcome == Outcome.FAILED and not ticket.refused_because:
             self._failures.note(ticket, self.info.engine)
