@@ -181,7 +181,7 @@ def _shown(ended: Ended) -> dict[str, Any]:
         "precision": ended.precision,
         "deadline_seconds": _finite(record.deadline_at_seconds - arrived_at),
         "predicted_seconds": _finite(ended.believed_end_seconds - arrived_at),
-        "actual_seconds": _finite(record.finished_at_seconds - arrived_at),
+        "actual_seconds": _finite(record.last_token_at_seconds - arrived_at),
         "output_tokens": record.output_tokens,
         "num_tokens": ended.num_tokens,
         "ttft_seconds": _finite(record.first_token_at_seconds - arrived_at),
