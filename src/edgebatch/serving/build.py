@@ -46,6 +46,8 @@ def build_gateway(settings: GatewaySettings) -> Gateway:
     policy = parse_policy(settings.policy)
     _check_shares(settings, policy)
     scenario = Scenario(_document(settings, engine.name, policy))
+    if engine.name == "openai":
+        _check_all_are_asked(settings, scenario, policy)
     spec = _filled(engine, settings, scenario, policy)
     make_engine(spec)  # whatever is wrong with it is to be told now
     return Gateway(settings, scenario, policy, lambda: make_engine(spec))
@@ -58,6 +60,23 @@ def _check_urls(settings: GatewaySettings) -> None:
         if precision not in settings.urls:
             said = f"must say where {precision!r} is served: --url {precision}=URL"
             raise InputError("urls", said)
+
+
+def _check_all_are_asked(settings: GatewaySettings, scenario: Scenario, policy: Policy) -> None:
+    hosted = [each.name for each in scenario.hosting.precisions]
+    run = [each.name for each in scenario.precisions_run(policy)]
+    for name in settings.urls:
+        if name in run:
+            continue
+        if name not in hosted:
+            why = f"{name!r} is not among the precisions to host"
+        else:
+            where = ", here and in precisions," if name in settings.precisions else ","
+            why = (
+                f"{policy.name} runs {run[0]} alone: leave it out{where} "
+                "or take a policy that runs several, such as --policy dftsp"
+            )
+        raise InputError(f"urls.{name}", f"would never be asked, because {why}")
 
 
 def _check_shares(settings: GatewaySettings, policy: Policy) -> None:
