@@ -52,7 +52,9 @@ class FragileEngine(SimulatedEngine):
 
     def __init__(self, scenario: Scenario) -> None:
         hosting = scenario.hosting
-        super().__init__([BatchCost(hosting.node, hosting.model, hosting.precisions[0])])
+        super().__init__(
+            [BatchCost(hosting.node, hosting.model, each) for each in hosting.precisions]
+        )
         self.is_broken = self.is_mad = False
 
     async def report(self) -> Report:
@@ -71,8 +73,10 @@ class _NoEngine(FragileEngine):
 class GatewayThread:
     """A gateway that listens at :attr:`url` while the context is open."""
 
+    document = DOCUMENT
+
     def __init__(self, policy: str = "rolling", **settings: Any) -> None:
-        self.scenario = Scenario(DOCUMENT)
+        self.scenario = Scenario(self.document)
         self.engines: list[FragileEngine] = []
         configure_logs("error")
         checked = load_settings(None, {"log_level": "error", **settings})

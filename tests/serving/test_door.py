@@ -19,20 +19,28 @@ JSON = {"content-type": "application/json"}
 
 
 @contextmanager
+def one_more_waits(thread: GatewayThread, headers: dict[str, str] | None = None) -> Iterator[None]:
+    """Let one more request wait while the context is open."""
+    with httpx.Client(base_url=thread.url, headers=headers) as client:
+        request = client.build_request("POST", "/v1/completions", json=LONG)
+    before = thread.gateway.dispatcher.num_waiting
+    with socket.create_connection((request.url.host, request.url.port or 80)) as waiting:
+        head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+        waiting.sendall(f"POST /v1/completions HTTP/1.1\r\n{head}\r\n".encode() + request.read())
+        until = time.monotonic() + 60.0
+        while thread.gateway.dispatcher.num_waiting == before:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        yield
+
+
+@contextmanager
 def full(thread: GatewayThread, headers: dict[str, str] | None = None) -> Iterator[httpx.Client]:
     """Fill a gateway with room for one in the engine and one who waits; yield another client."""
     with httpx.Client(base_url=thread.url, headers=headers, timeout=30) as client, ExitStack() as s:
         s.enter_context(client.stream("POST", "/v1/completions", json=LONG))
-        request = client.build_request("POST", "/v1/completions", json=LONG)
-        with socket.create_connection((request.url.host, request.url.port or 80)) as waiting:
-            head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
-            raw = f"POST /v1/completions HTTP/1.1\r\n{head}\r\n".encode() + request.read()
-            waiting.sendall(raw)
-            until = time.monotonic() + 60.0
-            while thread.gateway.dispatcher.num_waiting == 0:
-                assert time.monotonic() < until
-                time.sleep(0.01)
-            yield client
+        s.enter_context(one_more_waits(thread, headers))
+        yield client
 
 
 def test_what_a_full_gateway_is_asked_is_not_read_and_the_connection_stays() -> None:
@@ -63,6 +71,31 @@ def test_without_a_key_nobody_learns_whether_the_gateway_is_full() -> None:
     ):
         assert client.post("/v1/completions", json=LONG).status_code == 429
         assert client.post("/v1/completions", json=LONG, headers=other).status_code == 401
+
+
+def test_who_fills_the_queue_leaves_others_their_part_of_it() -> None:
+    keys = [
+        {"name": "greedy", "sha256": hash_key("a"), "share": 3.0},
+        {"name": "modest", "sha256": hash_key("b"), "share": 5.0},
+        {"name": "small", "sha256": hash_key("c"), "share": 0.1},
+    ]
+    greedy, modest, small = ({"authorization": f"Bearer {each}"} for each in "abc")
+    with (
+        GatewayThread("rolling:batch_cap=1", limits={"queue": 3}, keys=keys) as thread,
+        full(thread, greedy) as client,
+        ExitStack() as waiting,
+    ):
+        for _ in range(2):  # with the one who waits already, all three places
+            waiting.enter_context(one_more_waits(thread, greedy))
+        assert client.post("/v1/completions", json=LONG).status_code == 429
+        # 3 * 5 / 8.1 is 1.9, 3 * 0.1 / 8.1 next to nothing
+        for key in (modest, small):
+            waiting.enter_context(one_more_waits(thread, key))
+            answer = client.post("/v1/completions", json=LONG, headers=key)
+            assert answer.status_code == 429
+            assert answer.headers["x-llm-d-request-dropped-reason"] == "queue_full"
+        assert client.post("/v1/completions", json=LONG).status_code == 429
+        assert thread.gateway.dispatcher.num_waiting == 5
 
 
 def test_who_comes_while_there_is_no_engine_is_in_the_books_like_all_others() -> None:

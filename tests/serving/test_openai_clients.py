@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+import httpx
 import openai
 import pytest
 from openai.types.chat import ChatCompletionUserMessageParam
 
-from serving.gateway_thread import GatewayThread
+from serving.gateway_thread import DOCUMENT, GatewayThread
 
 MESSAGES: list[ChatCompletionUserMessageParam] = [{"role": "user", "content": "Say something."}]
 
@@ -29,6 +31,36 @@ def test_the_served_model_is_listed(client: openai.OpenAI) -> None:
     [model] = client.models.list().data
     assert model.id == "simulated"
     assert client.models.retrieve("simulated") == model
+
+
+class _TwoPrecisions(GatewayThread):
+    """A gateway that hosts ``w8`` and ``w16``, of quality 0.9 and 1."""
+
+    _w8: dict[str, Any] = DOCUMENT["precisions"]["custom"][0]
+    document = DOCUMENT | {
+        "precisions": {"custom": [_w8, _w8 | {"name": "w16", "quality": 1.0}]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("policy", "names"),
+    [("rolling", ["w16"]), ("rolling:precision=w8", ["w8"]), ("dftsp", ["w8", "w16"])],
+)
+def test_precisions_that_are_listed_are_those_that_answer(policy: str, names: list[str]) -> None:
+    with (
+        _TwoPrecisions(policy) as thread,
+        openai.OpenAI(base_url=f"{thread.url}/v1", api_key="any", max_retries=0) as client,
+    ):
+        [model] = client.models.list().data
+        listed = (model.model_extra or {})["precisions"]
+        state = httpx.get(f"{thread.url}/edgebatch/state").json()
+        best = max(each["quality"] for each in listed)
+        answer = client.completions.create(
+            model="", prompt="Once", max_tokens=2, extra_body={"min_quality": best}
+        )
+    assert [each["name"] for each in listed] == names
+    assert state["precisions"] == listed
+    assert answer.choices[0].text == "1 2 "
 
 
 def test_a_conversation_is_answered_in_one_piece(client: openai.OpenAI) -> None:

@@ -32,7 +32,7 @@ def test_flags_outweigh_the_environment_and_that_the_file(
 def test_who_sets_one_default_keeps_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = Demands(e2e_seconds=30.0, min_quality=0.0, max_tokens=64)
+    expected = Demands(e2e_seconds=30.0, min_quality=0.0, max_tokens=64, priority=0)
     assert load_settings(None, {"defaults": {"max_tokens": 64}}).defaults == expected
     path = tmp_path / "gateway.toml"
     path.write_text("[defaults]\nmax_tokens = 64\n", encoding="utf-8")
@@ -61,14 +61,44 @@ def test_what_is_no_number_is_refused(tmp_path: Path, text: str, told: str) -> N
     assert str(raised.value).startswith(f"{path}: {told}")
 
 
-@pytest.mark.parametrize(
-    ("policy", "shares"), [("Rolling:batch_cap=4", [2.0, 1.0]), ("fcfs", None)]
-)
-def test_shares_are_for_the_policy_that_knows_them(policy: str, shares: list[float] | None) -> None:
+@pytest.mark.parametrize(("shares", "most"), [([], 8), ([2.0], 8), ([1.0, 3.0, 0.1], 8 + 1 + 5)])
+def test_the_scheduler_has_room_for_whom_the_gateway_lets_in(
+    shares: list[float], most: int
+) -> None:
     keys = [
-        {"name": "phones", "sha256": hash_key("a"), "share": 2.0},
-        {"name": "others", "sha256": hash_key("b")},
+        {"name": f"key-{number}", "sha256": hash_key(str(number)), "share": share}
+        for number, share in enumerate(shares)
     ]
+    settings = load_settings(None, {"engine": "simulated", "limits": {"queue": 8}, "keys": keys})
+    # once one has filled it, the parts of the others: 8 * 1 / 4.1, 8 * 3 / 4.1 and at least 1
+    assert build_gateway(settings).scenario.section("scheduler")["queue_limit"] == most
+
+
+KEYS = [
+    {"name": "others", "sha256": hash_key("b")},
+    {"name": "phones", "sha256": hash_key("a"), "share": 2.0},
+]
+
+
+@pytest.mark.parametrize(
+    ("policy", "keys", "shares"),
+    [("Rolling:batch_cap=4", KEYS, [1.0, 2.0]), ("rolling", [], None), ("fcfs", KEYS[:1], None)],
+)
+def test_shares_are_for_the_policy_that_knows_them(
+    policy: str, keys: list[dict[str, object]], shares: list[float] | None
+) -> None:
     settings = load_settings(None, {"engine": "simulated", "policy": policy, "keys": keys})
     scheduler = build_gateway(settings).scenario.section("scheduler")
     assert scheduler.get("tenant_shares") == shares
+
+
+@pytest.mark.parametrize("policy", ["fcfs", "continuous:batch_cap=4", "dftsp"])
+def test_a_share_is_refused_where_it_would_be_ignored(policy: str) -> None:
+    settings = load_settings(None, {"engine": "simulated", "policy": policy, "keys": KEYS})
+    with pytest.raises(InputError) as raised:
+        build_gateway(settings)
+    name = policy.partition(":")[0]
+    told = (
+        f"keys[1].share: is heeded by rolling alone, not by {name}: leave it out, or take rolling"
+    )
+    assert str(raised.value) == told

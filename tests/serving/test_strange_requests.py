@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -26,6 +28,88 @@ class _PickyGateway(GatewayThread):
     def _make_engine(self) -> Engine:
         self.engines.append(_Picky(self.scenario))
         return self.engines[-1]
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[GatewayThread]:
+    with GatewayThread() as thread:
+        yield thread
+
+
+def chat(thread: GatewayThread, **fields: Any) -> httpx.Response:
+    body = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 2, **fields}
+    return httpx.post(f"{thread.url}/v1/chat/completions", json=body)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n", 2),
+        ("best_of", 2),
+        ("presence_penalty", 0.5),
+        ("logit_bias", {"1": 5}),
+        ("tools", [{"type": "function"}]),
+        ("tool_choice", "auto"),
+        ("response_format", {"type": "json_object"}),
+        ("response_format", "text"),
+        ("top_k", 40),
+        ("min_p", 0.05),
+        ("repetition_penalty", 1.1),
+        ("guided_json", {"type": "object"}),
+        ("guided_json", {}),
+        ("best_of", 0),
+        ("guided_regex", "a+"),
+        ("guided_choice", ["a", "b"]),
+        ("guided_grammar", "root ::= a"),
+        ("structured_outputs", {"regex": "a+"}),
+    ],
+)
+def test_what_would_change_the_answer_and_cannot_be_done_is_refused(
+    gateway: GatewayThread, name: str, value: object
+) -> None:
+    answer = chat(gateway, **{name: value})
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert (error["code"], error["param"]) == ("unsupported", name)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function"}]},
+        {"role": "tool", "content": "4", "tool_call_id": "1"},
+    ],
+)
+def test_conversations_in_which_tools_were_used_are_refused(
+    gateway: GatewayThread, message: dict[str, Any]
+) -> None:
+    answer = chat(gateway, messages=[{"role": "user", "content": "a"}, message])
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    name = next(each for each in message if each.startswith("tool_"))
+    assert (error["code"], error["param"]) == ("unsupported", f"messages[1].{name}")
+
+
+def test_what_changes_nothing_is_taken(gateway: GatewayThread) -> None:
+    neutral = {
+        "n": 1,
+        "best_of": 1,
+        "presence_penalty": 0,
+        "tools": [],
+        "logprobs": False,
+        "suffix": "",
+        "tool_choice": "none",
+        "response_format": {"type": "text"},
+        "min_p": 0.0,
+        "repetition_penalty": 1.0,
+        "guided_choice": None,
+        "structured_outputs": None,
+        "user": "somebody",
+        "messages": [{"role": "assistant", "content": "a", "tool_calls": []}],
+    }
+    for top_k in (-1, 0):
+        assert chat(gateway, top_k=top_k, **neutral).status_code == 200
+    assert chat(gateway, **dict.fromkeys(set(neutral) - {"messages"})).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["temperature", "top_p", "min_quality", "slo_e2e_ms"])

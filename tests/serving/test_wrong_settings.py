@@ -78,6 +78,54 @@ def test_precisions_that_are_served_nowhere_are_told_at_the_start(
     assert str(raised.value).startswith(told)
 
 
+W8, W16 = ({name: URL} for name in ("w8", "w16"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (
+            {"urls": W8 | W16},
+            "urls.w8: would never be asked, because rolling runs w16 alone: leave it out, "
+            "or take a policy that runs several, such as --policy dftsp",
+        ),
+        (
+            {"urls": W8 | W16, "policy": "continuous:precision=w8"},
+            "urls.w16: would never be asked, because continuous runs w8 alone: leave it out, "
+            "or take a policy that runs several, such as --policy dftsp",
+        ),
+        (
+            {"urls": W8 | W16, "precisions": ["w8", "w16"]},
+            "urls.w8: would never be asked, because rolling runs w16 alone: leave it out, here and "
+            "in precisions, or take a policy that runs several, such as --policy dftsp",
+        ),
+        (
+            {"urls": W8 | W16, "policy": "dftsp", "precisions": ["w8"]},
+            "urls.w16: would never be asked, because 'w16' is not among the precisions to host",
+        ),
+    ],
+)
+def test_a_server_that_would_never_be_asked_is_told_at_the_start(
+    tmp_path: Path, settings: dict[str, Any], told: str
+) -> None:
+    path = tmp_path / "profile.toml"
+    toy_profile().save(path)
+    with pytest.raises(InputError) as raised:
+        build_gateway(load_settings(None, {"engine": "openai", "profile": path, **settings}))
+    assert str(raised.value) == told
+
+
+@pytest.mark.parametrize(("policy", "urls"), [("rolling", W16), ("dftsp", W8 | W16)])
+def test_all_precisions_that_have_a_server_run(
+    tmp_path: Path, policy: str, urls: dict[str, str]
+) -> None:
+    path = tmp_path / "profile.toml"
+    toy_profile().save(path)
+    settings = {"engine": "openai", "profile": path, "policy": policy, "urls": urls}
+    gateway = build_gateway(load_settings(None, settings))
+    assert {each.name for each in gateway.precisions} == set(urls)
+
+
 def test_without_names_those_are_hosted_that_are_served(tmp_path: Path) -> None:
     path = tmp_path / "profile.toml"
     toy_profile().save(path)

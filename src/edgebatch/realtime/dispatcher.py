@@ -120,6 +120,10 @@ class Dispatcher(ABC):
         """How many requests wait."""
         return len(self._queue)
 
+    def num_waiting_of(self, tenant: int) -> int:
+        """Return how many requests of one tenant wait."""
+        return self._queue.num_of(tenant)
+
     @property
     def believed_pace(self) -> float:
         """True seconds per second of the cost model, as far as is known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -58,6 +59,7 @@ class WaitingQueue:
         self._limit = math.inf if queue_limit is None else queue_limit
         self._expire, self._uplink_seconds = expire, uplink_seconds
         self._waiting: dict[int, Waiting] = {}
+        self._num_of_tenants: Counter[int] = Counter()
         self._by_latest_decision: list[tuple[float, int]] = []
 
     def __len__(self) -> int:
@@ -68,6 +70,10 @@ class WaitingQueue:
 
     def __contains__(self, number: object) -> bool:
         return number in self._waiting
+
+    def num_of(self, tenant: int) -> int:
+        """Return how many of the requests are one tenant's."""
+        return self._num_of_tenants[tenant]
 
     def oldest(self) -> Waiting:
         """Return the request that has waited longest; the queue must not be empty."""
@@ -114,6 +120,7 @@ class WaitingQueue:
             return None
         waiting = Waiting(arrival, deadline_at, latest)
         self._waiting[arrival.number] = waiting
+        self._num_of_tenants[arrival.tenant] += 1
         if latest < math.inf:
             heapq.heappush(self._by_latest_decision, (latest, arrival.number))
         return waiting
@@ -126,6 +133,7 @@ class WaitingQueue:
     def put_back(self, waiting: Waiting) -> None:
         """Let a request that could not be served wait again, in its old place."""
         self._waiting[waiting.arrival.number] = waiting
+        self._num_of_tenants[waiting.arrival.tenant] += 1
         self._waiting = dict(sorted(self._waiting.items()))
         if waiting.latest_decision_seconds < math.inf:
             entry = (waiting.latest_decision_seconds, waiting.arrival.number)
@@ -144,6 +152,7 @@ class WaitingQueue:
         while self.next_expiry_seconds() < now:
             latest, number = heapq.heappop(self._by_latest_decision)
             waiting = self._waiting.pop(number)
+            self._num_of_tenants[waiting.arrival.tenant] -= 1
             expired.append(waiting)
             self._ledger.close(
                 not_served(waiting.arrival, Outcome.EXPIRED, Reason.WAITED_TOO_LONG, latest)
@@ -155,6 +164,7 @@ class WaitingQueue:
         waiting = self._waiting.pop(number, None)
         if waiting is None:
             return False
+        self._num_of_tenants[waiting.arrival.tenant] -= 1
         self._ledger.close(not_served(waiting.arrival, outcome, reason, now))
         return True
 
@@ -162,6 +172,7 @@ class WaitingQueue:
         """Take requests out because they are being served."""
         for waiting in chosen:
             del self._waiting[waiting.arrival.number]
+            self._num_of_tenants[waiting.arrival.tenant] -= 1
 
 
 def not_served(arrival: Arrival, outcome: Outcome, reason: Reason, now: float) -> RequestRecord:

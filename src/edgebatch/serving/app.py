@@ -268,7 +268,7 @@ def _model(gateway: Gateway) -> dict[str, Any]:
         "max_model_len": info.max_context_tokens,
         "precisions": [
             {"name": precision.name, "quality": precision.quality}
-            for precision in gateway.scenario.hosting.precisions
+            for precision in gateway.precisions
         ],
     }
 

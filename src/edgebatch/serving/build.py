@@ -13,6 +13,7 @@ from edgebatch.errors import InputError
 from edgebatch.scenario import ROLLING, Policy, Scenario, parse_policy, read_document
 from edgebatch.serving.first_profile import DEFAULT_MODEL, measured_profile
 from edgebatch.serving.gateway import Gateway
+from edgebatch.serving.places import Places
 from edgebatch.serving.settings import GatewaySettings
 from edgebatch.serving.tracing_check import check_tracing
 
@@ -43,7 +44,10 @@ def build_gateway(settings: GatewaySettings) -> Gateway:
     if engine.name == "openai":
         _check_urls(settings)
     policy = parse_policy(settings.policy)
+    _check_shares(settings, policy)
     scenario = Scenario(_document(settings, engine.name, policy))
+    if engine.name == "openai":
+        _check_all_are_asked(settings, scenario, policy)
     spec = _filled(engine, settings, scenario, policy)
     make_engine(spec)  # whatever is wrong with it is to be told now
     return Gateway(settings, scenario, policy, lambda: make_engine(spec))
@@ -56,6 +60,33 @@ def _check_urls(settings: GatewaySettings) -> None:
         if precision not in settings.urls:
             said = f"must say where {precision!r} is served: --url {precision}=URL"
             raise InputError("urls", said)
+
+
+def _check_all_are_asked(settings: GatewaySettings, scenario: Scenario, policy: Policy) -> None:
+    hosted = [each.name for each in scenario.hosting.precisions]
+    run = [each.name for each in scenario.precisions_run(policy)]
+    for name in settings.urls:
+        if name in run:
+            continue
+        if name not in hosted:
+            why = f"{name!r} is not among the precisions to host"
+        else:
+            where = ", here and in precisions," if name in settings.precisions else ","
+            why = (
+                f"{policy.name} runs {run[0]} alone: leave it out{where} "
+                "or take a policy that runs several, such as --policy dftsp"
+            )
+        raise InputError(f"urls.{name}", f"would never be asked, because {why}")
+
+
+def _check_shares(settings: GatewaySettings, policy: Policy) -> None:
+    for position, key in enumerate(settings.keys):
+        if "share" in key.model_fields_set and policy.name != ROLLING:
+            raise InputError(
+                f"keys[{position}].share",
+                f"is heeded by {ROLLING} alone, not by {policy.name}: leave it out, "
+                f"or take {ROLLING}",
+            )
 
 
 def _document(settings: GatewaySettings, engine: str, policy: Policy) -> dict[str, Any]:
@@ -71,7 +102,7 @@ def _document(settings: GatewaySettings, engine: str, policy: Policy) -> dict[st
     document["node"] = document.get("node", {}) | {"downlink_seconds": settings.downlink_seconds}
     document["scheduler"] = {
         "batching": "ragged",
-        "queue_limit": settings.limits.queue,
+        "queue_limit": Places(settings).most_waiting,
         "time_limit_seconds": _LONGEST_DECISION_SECONDS,
     }
     if settings.keys and policy.name == ROLLING:

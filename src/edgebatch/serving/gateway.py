@@ -17,6 +17,7 @@ from edgebatch.scheduling import FastestAnswer, Outcome, Reason, RequestRecord
 from edgebatch.serving.failures import Failures
 from edgebatch.serving.keeper import EngineKeeper, State
 from edgebatch.serving.lengths import LengthPredictor
+from edgebatch.serving.places import Places
 from edgebatch.serving.refusals import (
     Advice,
     Refusal,
@@ -50,6 +51,7 @@ class Gateway:
 
     Attributes:
         keeper: who keeps the engine running.
+        precisions: those of the hosted ones that the policy runs.
         outcomes: how many requests ended how, and why.
         num_received: requests put to the scheduler or turned away at once; each is counted in
             ``outcomes`` when it ends.
@@ -72,12 +74,13 @@ class Gateway:
         self.on_turned_away: list[Callable[[int, Reason], None]] = []
         self._numbers = itertools.count()
         self._lengths = LengthPredictor(settings.lengths)
+        self._places = Places(settings)
         self._unfinished: Counter[int] = Counter()
         self._estimate_seconds = 0.0
         self._estimate_until = -math.inf
         hosting = scenario.hosting
-        self._precisions = scenario.precisions_run(policy)
-        self._fastest = FastestAnswer(hosting.node, hosting.model, self._precisions)
+        self.precisions = scenario.precisions_run(policy)
+        self._fastest = FastestAnswer(hosting.node, hosting.model, self.precisions)
 
     @property
     def state(self) -> State:
@@ -150,7 +153,7 @@ class Gateway:
             number=next(self._numbers),
             arrival_seconds=arrived_at_seconds,
             prompt_tokens=prompt_tokens,
-            output_tokens=self._lengths.predict(tenant, max_tokens),
+            output_tokens=self._reckoned(tenant, max_tokens, sampling),
             actual_output_tokens=max_tokens,
             deadline_seconds=slo.e2e_seconds,
             min_quality=slo.min_quality,
@@ -170,7 +173,7 @@ class Gateway:
                 headers=headers,
                 on_joined=ticket.note_joined,
                 on_progress=ticket.note_progress,
-                on_end=lambda record: self._ended(ticket, record),
+                on_end=lambda record: self._ended(ticket, record, sampling),
             ),
         )
         return ticket
@@ -201,7 +204,8 @@ class Gateway:
         most = keys[tenant].most_unfinished if keys else None
         if most is not None and self._unfinished[tenant] >= most:
             raise self._full(tenant, f"this key has {most} requests waiting or running already")
-        if self.dispatcher.num_waiting >= self.settings.limits.queue:
+        queue = self.dispatcher
+        if not self._places.has_one(tenant, queue.num_waiting, queue.num_waiting_of):
             raise self._full(tenant, "too many requests are waiting")
 
     def _make_dispatcher(self, engine: Engine) -> Dispatcher:
@@ -269,13 +273,23 @@ class Gateway:
             )
         return min(max_tokens, context - prompt_tokens)
 
-    def _ended(self, ticket: Ticket, record: RequestRecord) -> None:
+    def _reckoned(self, tenant: int, max_tokens: int, sampling: Sampling) -> int:
+        """Return how many tokens the scheduler is to reckon with."""
+        return max_tokens if sampling.ignore_end else self._lengths.predict(tenant, max_tokens)
+
+    def _learn_length(self, ticket: Ticket, sampling: Sampling) -> None:
+        if sampling.ignore_end or ticket.finish not in (Finish.STOP, Finish.LENGTH):
+            return
+        limit = ticket.arrival.actual_output_tokens
+        # a server behind the gateway may have a limit below ours
+        length = limit if ticket.finish == Finish.LENGTH else ticket.num_tokens
+        self._lengths.observe(ticket.arrival.tenant, limit, length)
+
+    def _ended(self, ticket: Ticket, record: RequestRecord, sampling: Sampling) -> None:
         tenant = ticket.arrival.tenant
         self._unfinished[tenant] -= 1
         self._count(Outcome(record.outcome), Reason(record.reason))
-        if ticket.finish in (Finish.STOP, Finish.LENGTH):
-            limit = ticket.arrival.actual_output_tokens
-            self._lengths.observe(tenant, limit, ticket.num_tokens)
+        self._learn_length(ticket, sampling)
         ticket.note_end(record)
         if record.outcome == Outcome.FAILED and not ticket.refused_because:
             self._failures.note(ticket, self.info.engine)
@@ -292,7 +306,7 @@ class Gateway:
         arrival, record = ticket.arrival, ticket.record
         assert record is not None
         if record.reason == Reason.QUALITY:
-            best = max(self._precisions, key=lambda each: each.quality)
+            best = max(self.precisions, key=lambda each: each.quality)
             return Advice(
                 f"the best precision here, {best.name}, has a quality of "
                 f"{_rounded_down(best.quality)}, less than the {arrival.min_quality:.4g} asked for",

@@ -93,7 +93,7 @@ class GatewayMetrics:
         self._prompt_tokens.inc(record.prompt_tokens)
         self._tokens.inc(ticket.num_tokens)
         self._ttft.observe(record.first_token_at_seconds - arrived_at)
-        self._e2e.observe(record.finished_at_seconds - arrived_at)
+        self._e2e.observe(record.last_token_at_seconds - arrived_at)
         joined_at = ticket.joined.at_seconds
         self._queued.observe(joined_at - arrived_at)
         believed = ticket.joined.believed_end_seconds - joined_at

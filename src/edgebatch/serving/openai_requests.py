@@ -68,20 +68,36 @@ class _Asked(BaseModel):
 
     def refuse_what_is_not_done(self) -> None:
         """Raise Refusal for what would change the answer and cannot be done here."""
-        extra = self.model_extra or {}
-        wrong = {
-            "n": self.n not in (None, 1),
-            "presence_penalty": bool(self.presence_penalty),
-            "frequency_penalty": bool(self.frequency_penalty),
-            "best_of": extra.get("best_of") not in (None, 1),
-            **{name: bool(extra.get(name)) for name in _NOT_DONE},
-        }
-        for name, is_wrong in wrong.items():
-            if is_wrong:
-                raise invalid(f"{name} is not supported by this gateway", name, "unsupported")
+        asked = {"n": self.n, "presence_penalty": self.presence_penalty}
+        asked |= {"frequency_penalty": self.frequency_penalty, **(self.model_extra or {})}
+        _refuse(asked, _NEUTRAL, "")
 
 
-_NOT_DONE = ("logprobs", "top_logprobs", "logit_bias", "tools", "functions", "echo", "suffix")
+_NOTHING: tuple[Any, ...] = (0, "", [], {})  # and False, which equals 0
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "best_of": (1,),
+    "repetition_penalty": (1,),
+    "top_k": (0, -1),
+    "tool_choice": ("none",),
+    "response_format": ({"type": "text"},),
+    **dict.fromkeys(("presence_penalty", "frequency_penalty", "min_p"), (0,)),
+    **dict.fromkeys(("logprobs", "top_logprobs", "logit_bias", "echo", "suffix"), _NOTHING),
+    **dict.fromkeys(("tools", "functions"), _NOTHING),
+    # an empty schema still asks for JSON
+    **dict.fromkeys(("guided_json", "guided_regex", "guided_choice", "guided_grammar"), ()),
+    "structured_outputs": (),
+}
+"""Fields that are not done, and values with which they change nothing; null always does."""
+_NEUTRAL_IN_MESSAGES = dict.fromkeys(("tool_calls", "tool_call_id"), _NOTHING)
+
+
+def _refuse(asked: dict[str, Any], neutral: dict[str, tuple[Any, ...]], where: str) -> None:
+    for name, values in neutral.items():
+        value = asked.get(name)
+        if value is not None and value not in values:
+            path = where + name
+            raise invalid(f"{path} is not supported by this gateway", path, "unsupported")
 
 
 class CompletionRequest(_Asked):
@@ -123,6 +139,12 @@ class ChatRequest(_Asked):
     def limit(self) -> int | None:
         """Return the output limit that was asked for, by either name."""
         return self.max_completion_tokens or self.max_tokens
+
+    def refuse_what_is_not_done(self) -> None:
+        """Raise Refusal for what would change the answer, also if a message has it."""
+        super().refuse_what_is_not_done()
+        for position, message in enumerate(self.messages):
+            _refuse(message.model_extra or {}, _NEUTRAL_IN_MESSAGES, f"messages[{position}].")
 
     def asked(self) -> Prompt:
         """Return the conversation, contents as plain text.

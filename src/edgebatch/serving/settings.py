@@ -19,10 +19,13 @@ from edgebatch.schema import read_toml
 from edgebatch.serving.settings_errors import explained
 
 _PREFIX = "EDGEBATCH_"
+MOST_PRIORITY = 10
+"""Priorities go from so much below 0, the most urgent, to so much above."""
 
 Seconds = Annotated[float, Field(gt=0.0, le=1e7)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
+Priority = Annotated[int, Field(ge=-MOST_PRIORITY, le=MOST_PRIORITY)]
 
 
 class _Section(BaseModel):
@@ -37,12 +40,14 @@ class Demands(_Section):
         ttft_seconds: deadline of the first token; None for no such deadline.
         min_quality: least quality of the precision.
         max_tokens: output limit.
+        priority: lower is more urgent.
     """
 
     e2e_seconds: Seconds | None = None
     ttft_seconds: Seconds | None = None
     min_quality: Share | None = None
     max_tokens: Count | None = None
+    priority: Priority | None = None
 
 
 class Key(_Section):
@@ -51,7 +56,7 @@ class Key(_Section):
     Attributes:
         name: in logs and metrics.
         sha256: of the key, as ``edgebatch serve --hash-key`` prints it.
-        share: of the running work, against other keys' shares.
+        share: of the running work and of the queue, against other keys' shares.
         most_unfinished: most requests that may wait or run at once; None for no such limit.
         defaults: outweigh the gateway's.
     """
@@ -67,7 +72,8 @@ class Limits(_Section):
     """What nobody may exceed.
 
     Attributes:
-        queue: most requests that wait; more are turned away at once.
+        queue: most requests that wait; more are turned away at once, except of keys that have
+            less than their part.
         body_bytes: longest body of a request.
         max_tokens: greatest output limit that a request may ask for.
         e2e_seconds: longest deadline that a request may ask for.
@@ -139,7 +145,7 @@ class GatewaySettings(BaseSettings):
     profile: Path | None = None
     policy: str = "rolling"
     served_name: str | None = None
-    defaults: Demands = Demands(e2e_seconds=30.0, min_quality=0.0, max_tokens=256)
+    defaults: Demands = Demands(e2e_seconds=30.0, min_quality=0.0, max_tokens=256, priority=0)
     limits: Limits = Limits()
     lengths: Lengths = Lengths()
     keys: tuple[Key, ...] = ()

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 
 from edgebatch.serving.openai_requests import ChatRequest, CompletionRequest
 from edgebatch.serving.refusals import invalid
-from edgebatch.serving.settings import Demands, GatewaySettings
+from edgebatch.serving.settings import MOST_PRIORITY, Demands, GatewaySettings
 
 E2E_HEADER = "x-slo-e2e-ms"
 TTFT_HEADERS = ("x-llm-d-slo-ttft-ms", "x-slo-ttft-ms")
 QUALITY_HEADER = "x-min-quality"
 CLIENT_TIMEOUT_HEADER = "x-stainless-timeout"
 """Seconds after which OpenAI's own clients give up."""
-
-_MOST_PRIORITY = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +71,23 @@ def slo_of(
         e2e_seconds=min(e2e_seconds, limits.e2e_seconds),
         ttft_seconds=ttft_seconds,
         min_quality=_quality(body, headers, key_defaults, settings),
-        value=value_of(body.priority),
+        value=value_of(_priority(body, key_defaults, settings)),
         max_tokens=_max_tokens(body, key_defaults, settings),
     )
 
 
-def value_of(priority: int | None) -> float:
+def value_of(priority: int) -> float:
     """Return v_i of OpenAI-style priorities, of which the lower is the more urgent."""
-    bounded = max(-_MOST_PRIORITY, min(_MOST_PRIORITY, priority or 0))
+    bounded = max(-MOST_PRIORITY, min(MOST_PRIORITY, priority))
     return float(2.0**-bounded)
+
+
+def _priority(
+    body: ChatRequest | CompletionRequest, key_defaults: Demands, settings: GatewaySettings
+) -> int:
+    """Return what is given first; 0 may be, and outweighs like any other number."""
+    given = (body.priority, key_defaults.priority, settings.defaults.priority, 0)
+    return next(priority for priority in given if priority is not None)
 
 
 def _quality(
@@ -109,7 +115,7 @@ def _max_tokens(
     asked = body.limit()
     if asked is not None and asked > most:
         raise invalid(f"max_tokens must be at most {most} here, got {asked}", "max_tokens")
-    return asked or key_defaults.max_tokens or min(settings.defaults.max_tokens or most, most)
+    return min(asked or key_defaults.max_tokens or settings.defaults.max_tokens or most, most)
 
 
 def _number(

@@ -78,8 +78,7 @@ class StateBoard:
             "model": gateway.settings.served_name or gateway.info.model,
             "engine": gateway.info.engine,
             "precisions": [
-                {"name": each.name, "quality": each.quality}
-                for each in gateway.scenario.hosting.precisions
+                {"name": each.name, "quality": each.quality} for each in gateway.precisions
             ],
             "num_waiting": dispatcher.num_waiting,
             "num_running": len(dispatcher.members),
@@ -182,7 +181,7 @@ def _shown(ended: Ended) -> dict[str, Any]:
         "precision": ended.precision,
         "deadline_seconds": _finite(record.deadline_at_seconds - arrived_at),
         "predicted_seconds": _finite(ended.believed_end_seconds - arrived_at),
-        "actual_seconds": _finite(record.finished_at_seconds - arrived_at),
+        "actual_seconds": _finite(record.last_token_at_seconds - arrived_at),
         "output_tokens": record.output_tokens,
         "num_tokens": ended.num_tokens,
         "ttft_seconds": _finite(record.first_token_at_seconds - arrived_at),

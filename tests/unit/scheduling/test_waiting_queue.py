@@ -218,6 +218,24 @@ def test_whoever_is_withdrawn_or_put_back_ends_once() -> None:
     assert ends(ledger) == [(0, Outcome.CANCELLED, Reason.CLIENT_GONE, 2.0)]
 
 
+def test_it_is_known_how_many_wait_of_each_tenant() -> None:
+    queue, _ = queue_on(queue_limit=4)
+    arrivals = [
+        arrival(number, 0.0, deadline=9.0 - number)._replace(tenant=number % 2)
+        for number in range(5)
+    ]
+    waiting = [queue.submit(each, 0.0) for each in arrivals]
+    assert waiting[0] is not None
+    assert waiting[4] is None  # there is no place
+    assert (queue.num_of(0), queue.num_of(1), queue.num_of(2)) == (2, 2, 0)
+    queue.remove([waiting[0]])
+    queue.withdraw(1, Outcome.CANCELLED, Reason.CLIENT_GONE, 1.0)
+    assert (queue.num_of(0), queue.num_of(1)) == (1, 1)
+    queue.put_back(waiting[0])
+    assert len(queue.expire(6.5)) == 2  # the last chances are at 5 and 6 s
+    assert (queue.num_of(0), queue.num_of(1)) == (1, 0)
+
+
 def test_who_waits_again_has_the_old_place() -> None:
     queue, _ = queue_on()
     first, *_ = [queue.submit(arrival(number, float(number)), float(number)) for number in range(3)]
