@@ -11,7 +11,7 @@ from enum import StrEnum
 import structlog
 
 from edgebatch.engines import Engine, EngineInfo, Prompt
-from edgebatch.errors import EdgebatchError, EngineError
+from edgebatch.errors import EdgebatchError, EngineError, InputError
 from edgebatch.realtime import Dispatcher
 from edgebatch.serving.failures import Failures
 
@@ -172,6 +172,6 @@ def next_pause(pause: float, *, is_remote: bool) -> float:
 async def _has_tokenizer(engine: Engine) -> bool:
     try:
         await engine.encode(Prompt(text="a"))
-    except EngineError:
+    except (EngineError, InputError):
         return False
     return True
