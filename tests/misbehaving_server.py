@@ -170,6 +170,10 @@ class MisbehavingServer:
         """Say from now on that it is not ready."""
         self._ready_seconds = math.inf
 
+    def get_well(self) -> None:
+        """Say from now on that it is ready."""
+        self._ready_seconds = 0.0
+
     @contextmanager
     def serving(self, port: int = 0) -> Iterator[str]:
         """Serve from a thread, at a port, 0 for any; gives the base URL."""
