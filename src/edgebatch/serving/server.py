@@ -53,7 +53,7 @@ def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None) -> No
         on_ready: told the address once requests are taken.
 
     Raises:
-        EngineError: the engine cannot start.
+        EngineError: the engine cannot start, or the gateway cannot go on, which is a bug.
         InputError: the address cannot be listened at, or the engine cannot load the model.
     """
     # not uvloop: it takes a tenth off, but lets one new connection in at each turn, so that under
@@ -114,15 +114,15 @@ async def _serve(gateway: Gateway, on_ready: Callable[[str], None] | None) -> No
             on_ready(address)
 
     # meanwhile it answers already: whoever asks is told that the engine starts
-    starting = asyncio.create_task(_start(gateway, server, tell))
-    ending = _Ending(gateway, server, starting)
+    running = asyncio.create_task(_run(gateway, server, tell))
+    ending = _Ending(gateway, server, running)
     for number in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, ending.signalled)
     try:
         await server.serve(sockets=[listening])
     finally:
-        starting.cancel()
-        [failure] = await asyncio.gather(starting, return_exceptions=True)
+        running.cancel()
+        [failure] = await asyncio.gather(running, return_exceptions=True)
         await gateway.stop()
     if isinstance(failure, Exception):
         raise failure
@@ -147,8 +147,8 @@ def _config(gateway: Gateway) -> uvicorn.Config:
     )
 
 
-async def _start(gateway: Gateway, server: uvicorn.Server, on_ready: Callable[[], None]) -> None:
-    """Start the engine; if it cannot be, let the server end."""
+async def _run(gateway: Gateway, server: uvicorn.Server, on_ready: Callable[[], None]) -> None:
+    """Start the engine; if it cannot be, or cannot go on later, let the server end."""
     try:
         await gateway.start()
         # what is there by now stays: to look through it again and again would stop everything for
@@ -156,18 +156,18 @@ async def _start(gateway: Gateway, server: uvicorn.Server, on_ready: Callable[[]
         gc.collect()
         gc.freeze()
         on_ready()
-    except BaseException:
+        await gateway.until_failed()
+    finally:
         server.should_exit = True
-        raise
 
 
 class _Ending:
     """What signals do."""
 
     def __init__(
-        self, gateway: Gateway, server: uvicorn.Server, starting: asyncio.Task[None]
+        self, gateway: Gateway, server: uvicorn.Server, running: asyncio.Task[None]
     ) -> None:
-        self._gateway, self._server, self._starting = gateway, server, starting
+        self._gateway, self._server, self._running = gateway, server, running
         self._draining: asyncio.Task[None] | None = None
 
     def signalled(self) -> None:
@@ -181,7 +181,7 @@ class _Ending:
 
     async def _drain(self) -> None:
         if self._gateway.state is State.STARTING:
-            self._starting.cancel()  # nobody has been let in
+            self._running.cancel()  # nobody has been let in
         else:
             await self._gateway.drain()
             self._server.should_exit = True
