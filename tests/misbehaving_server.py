@@ -133,7 +133,7 @@ class MisbehavingServer:
     Args:
         models: the cards of ``/v1/models``.
         others: JSON of further paths that are read, such as ``/version``.
-        posts: what further paths make of the JSON that is sent to them.
+        posts: what further paths answer to the JSON that is sent to them.
         loading_seconds: how long it says that it is not ready yet.
         api_key: which it demands; empty for none.
     """
@@ -143,7 +143,7 @@ class MisbehavingServer:
         models: tuple[Json, ...] = ({"id": "tiny"},),
         *,
         others: Mapping[str, Json] | None = None,
-        posts: Mapping[str, Callable[[Json], Json]] | None = None,
+        posts: Mapping[str, Callable[[Json], Json | Response]] | None = None,
         loading_seconds: float = 0.0,
         api_key: str = "",
     ) -> None:
@@ -169,6 +169,10 @@ class MisbehavingServer:
     def fall_ill(self) -> None:
         """Say from now on that it is not ready."""
         self._ready_seconds = math.inf
+
+    def get_well(self) -> None:
+        """Say from now on that it is ready."""
+        self._ready_seconds = 0.0
 
     @contextmanager
     def serving(self, port: int = 0) -> Iterator[str]:
@@ -205,7 +209,8 @@ class MisbehavingServer:
         return JSONResponse(self._others[request.url.path])
 
     async def _post(self, request: Request) -> Response:
-        return JSONResponse(self._posts[request.url.path](await request.json()))
+        answer = self._posts[request.url.path](await request.json())
+        return answer if isinstance(answer, Response) else JSONResponse(answer)
 
     async def _complete(self, request: Request) -> Response:
         if self._refuses(request):

@@ -127,6 +127,15 @@ def test_text_is_encoded_and_decoded_while_requests_run(loop: EngineLoop, starte
     assert loop.reports_until_idle(engine)
 
 
+def test_a_prompt_that_cannot_be_read_is_wrong_and_not_a_fault_of_the_engine(
+    loop: EngineLoop, started: Start
+) -> None:
+    engine = started()
+    with pytest.raises(InputError, match=r"^no template for such roles$"):
+        loop.run(engine.encode(Prompt(text="unreadable")))
+    assert loop.run(engine.encode(Prompt(text="hi"))) == (104, 105)
+
+
 def test_a_precision_that_is_not_hosted_is_refused_with_the_ones_that_are(started: Start) -> None:
     engine = started()
     with pytest.raises(UnknownNameError, match="f16"):

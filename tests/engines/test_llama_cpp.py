@@ -1,15 +1,18 @@
 """llama.cpp with the model that is shipped: answers, cancelling, limits."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from edgebatch.engines import Finish, Prompt
+from edgebatch.engines.llama_cpp import LlamaCppEngine
 from edgebatch.engines.llama_cpp_settings import LlamaCppSettings
+from edgebatch.errors import InputError
 from engine_answers import Outcome, outcomes, request, run
-from engines_llama_cpp import started
+from engines_llama_cpp import FOLDER, MODELS, SETTINGS, started
 
 PROMPTS = [
     "The license",
@@ -65,6 +68,31 @@ def test_a_conversation_is_what_the_chat_template_makes_of_it() -> None:
             )
             assert found[0].text == found[1].text
             assert found[0].num_tokens == found[1].num_tokens > 0
+
+    run(ask())
+
+
+def test_messages_that_the_chat_template_refuses_are_wrong(tmp_path: Path) -> None:
+    template = (FOLDER.parent / "tokenizer/chat_template.jinja").read_bytes().strip()
+    refusal = (
+        b"{% if messages[0]['role'] != 'user' %}{{ raise_exception('roles must alternate') }}"
+        b"{% endif %}{{ messages[0]['content'] }}"
+    )
+    whole = MODELS["w4"].read_bytes()
+    assert template in whole
+    picky = tmp_path / "picky.gguf"
+    # of the same length, which stands before it
+    picky.write_bytes(whole.replace(template, refusal.ljust(len(template))))
+
+    async def ask() -> None:
+        engine = LlamaCppEngine({"w4": picky}, SETTINGS)
+        try:
+            await engine.start()
+            with pytest.raises(InputError, match="roles must alternate"):
+                await engine.encode(Prompt(messages=({"role": "system", "content": "a"},)))
+            assert await engine.encode(Prompt(text="a"))
+        finally:
+            await engine.stop()
 
     run(ask())
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from closing_server import ClosingServer
+from starlette.responses import JSONResponse
 
 from edgebatch.engines import Finish, Prompt
 from edgebatch.engines.http_server import ServerAddress
@@ -282,6 +283,25 @@ def test_answers_that_lack_what_was_asked_for_are_those_of_an_engine_that_failed
                 await engine.encode(Prompt(text="ab"))
             with pytest.raises(EngineError, match="/detokenize answered 200"):
                 await engine.decode([1])
+
+    run(ask())
+
+
+@pytest.mark.parametrize("status", [400, 413, 422, 500])
+def test_a_prompt_that_the_server_refuses_is_wrong_and_not_a_fault_of_the_engine(
+    status: int,
+) -> None:
+    refusing = MisbehavingServer(
+        ({"id": "tiny", "max_model_len": 64},),
+        others={"/version": {"version": "0.32.0"}},
+        posts={"/tokenize": lambda _: JSONResponse({"error": {"message": "odd roles"}}, status)},
+    )
+    kind = EngineError if status == 500 else InputError
+
+    async def ask() -> None:
+        async with started(refusing) as engine:
+            with pytest.raises(kind, match="odd roles"):
+                await engine.encode(Prompt(messages=({"role": "user", "content": "ab"},)))
 
     run(ask())
 

@@ -17,6 +17,7 @@ from edgebatch.engines.openvino import OpenVinoEngine, OpenVinoSettings
 from edgebatch.engines.openvino_files import read_about
 from edgebatch.engines.openvino_worker import OpenVinoStepEngine
 from edgebatch.errors import EdgebatchError, EngineError, InputError, UnknownNameError
+from edgebatch.serving.openai_requests import LEAST_TEMPERATURE, LEAST_TOP_P
 
 pytest.importorskip("openvino_genai", reason="OpenVINO GenAI is not installed")
 
@@ -132,6 +133,26 @@ def test_messages_go_through_the_chat_template(loop: EngineLoop, engine: OpenVin
     assert answers[0] == answers[1]
 
 
+def test_messages_that_the_chat_template_refuses_are_wrong(
+    loop: EngineLoop, tmp_path: Path
+) -> None:
+    shutil.copytree(MODEL / "w8", tmp_path / "w8")
+    for name in ("openvino_tokenizer.xml", "openvino_detokenizer.xml"):
+        file = tmp_path / "w8" / name
+        whole = file.read_text(encoding="utf-8")
+        assert "{% for message in messages %}" in whole
+        refusal = "{{ raise_exception(&quot;roles must alternate&quot;) }}"
+        file.write_text(whole.replace("{% for", f"{refusal}{{% for"), encoding="utf-8")
+    engine = OpenVinoEngine({"w8": tmp_path / "w8"}, EXACT)
+    try:
+        loop.run(engine.start())
+        with pytest.raises(InputError, match=r"^messages: the model's chat template fails: roles"):
+            loop.run(engine.encode(Prompt(messages=({"role": "user", "content": "a"},))))
+        assert loop.run(engine.encode(Prompt(text="a")))
+    finally:
+        loop.run(engine.stop())
+
+
 @pytest.mark.parametrize("precision", ["f16", "w8", "w4"])
 @pytest.mark.parametrize("joins", [0, 1, 3])
 def test_greedy_answers_of_ragged_batches_are_those_of_each_request_alone(
@@ -192,6 +213,8 @@ def test_sampling_depends_on_the_seed_and_not_on_the_company(
     assert together[1] != alone
     assert together[3] == greedy  # the likeliest token alone has more than a hundredth
     assert loop.answers(engine, [sampled(8, None), sampled(9, None)])[8] != greedy
+    least = ask(0, temperature=LEAST_TEMPERATURE, top_p=LEAST_TOP_P)
+    assert loop.answers(engine, [least])[0] == greedy
 
 
 def test_a_stop_text_ends_the_answer_and_is_not_part_of_it(

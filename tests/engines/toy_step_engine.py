@@ -35,6 +35,8 @@ class ToyStepEngine:
         return EngineInfo(engine="toy", version="1", model="toy", precisions=("f16",))
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        if prompt.text == "unreadable":
+            raise RuntimeError("no template for such roles")
         return tuple(ord(character) for character in prompt.text or "")
 
     def decode(self, tokens: Sequence[int]) -> str:

@@ -71,6 +71,23 @@ class BreakingEngine(SimulatedEngine):
         return await super().report()
 
 
+class HangingEngine(BreakingEngine):
+    """Hangs after a number of reports, and heeds nobody, until it is killed."""
+
+    def __init__(self, num_reports: int) -> None:
+        super().__init__(num_reports)
+        self.is_killed = asyncio.Event()
+
+    def cancel(self, number: int) -> None:
+        if self.is_killed.is_set():
+            super().cancel(number)
+
+    async def report(self) -> Report:
+        if self._left == 0:
+            await self.is_killed.wait()
+        return await super().report()
+
+
 def engine(time_factor: float = 1.0) -> SimulatedEngine:
     return SimulatedEngine([BatchCost(NODE, TINY_MODEL, W16)], time_factor)
 
@@ -195,6 +212,61 @@ def test_after_a_restart_those_without_a_token_are_served_and_the_others_have_fa
         (Outcome.IN_TIME, Reason.NONE),
         (Outcome.IN_TIME, Reason.NONE),
     ]
+
+
+@DRIVERS
+@pytest.mark.parametrize("num_reports", [0, 3], ids=["before its first token", "after it"])
+def test_who_was_called_off_is_not_served_when_the_engine_comes_back(
+    make: Any, num_reports: int
+) -> None:
+    async def restarted() -> Dispatcher:
+        failing = HangingEngine(num_reports)
+        await failing.start()
+        dispatcher: Dispatcher = make(failing)
+        job = Job(Prompt(tokens=(1,)))
+        running = asyncio.create_task(dispatcher.run())
+        for number in range(2):
+            dispatcher.submit(arrival(number, 0.0, 1, 20, deadline=99.0), job)
+        await asyncio.sleep(0.5)
+        assert dispatcher.members[0].waiting.arrival.number == 0
+        dispatcher.cancel(0)
+        failing.is_killed.set()
+        with pytest.raises(EngineError):
+            await running
+        failing.mend()
+        running = asyncio.create_task(dispatcher.run())
+        await dispatcher.until_all_ended()
+        running.cancel()
+        dispatcher.log.ledger.check_conservation()
+        return dispatcher
+
+    gone = (Outcome.CANCELLED, Reason.CLIENT_GONE)
+    waited = (Outcome.FAILED, Reason.ENGINE) if num_reports else (Outcome.IN_TIME, Reason.NONE)
+    assert ends(run(restarted())) == [gone, waited]
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_who_is_called_off_on_the_way_to_the_engine_is_not_served(breaks: bool) -> None:
+    async def called_off() -> Dispatcher:
+        failing = BreakingEngine(num_reports=0 if breaks else 1_000_000)
+        await failing.start()
+        scheduler = EpochScheduler(hosting(NODE.replace(uplink_seconds=0.03)), Fcfs())
+        dispatcher = EpochDispatcher(failing, scheduler)
+        job = Job(Prompt(tokens=(1,)))
+        dispatcher.submit(arrival(0, 0.0, 1, 20, deadline=99.0), job)
+        await asyncio.sleep(0.01)
+        assert (dispatcher.num_waiting, dispatcher.members) == (0, ())
+        dispatcher.cancel(0)
+        if breaks:
+            with pytest.raises(EngineError):
+                await dispatcher.run()
+            failing.mend()
+        running = asyncio.create_task(dispatcher.run())
+        await dispatcher.until_all_ended()
+        running.cancel()
+        return dispatcher
+
+    assert ends(run(called_off())) == [(Outcome.CANCELLED, Reason.CLIENT_GONE)]
 
 
 def test_ends_are_believed_as_the_cost_model_has_them() -> None:

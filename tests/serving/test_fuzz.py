@@ -178,6 +178,41 @@ def test_what_never_comes_is_not_waited_for(impatient_url: str, half: bytes) -> 
     assert not answer or read_answer(answer).status == 408
 
 
+GET = b"GET /healthz HTTP/1.1\r\nhost: x\r\n"
+CHUNKED = b"POST /nowhere HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+LONG = b"x-long: " + 70_000 * b"a"
+MANY = 9_000 * b"x: y\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        GET + LONG,
+        GET + LONG + b"\r\n\r\n",
+        GET + MANY + MANY,
+        # what comes in one piece with something whole is only counted from the next on
+        GET + b"\r\n" + GET + 2 * LONG,
+        b"GET /" + 70_000 * b"a",
+        CHUNKED + 2 * LONG,
+    ],
+    ids=["unfinished", "whole", "many", "on a kept connection", "in the path", "after the body"],
+)
+def test_headers_that_are_too_large_are_not_taken_in(url: str, request_bytes: bytes) -> None:
+    answer = exchange(url, request_bytes)
+    # the first request of a kept connection has an answer of its own
+    refused = read_answer(answer[answer.index(b"HTTP/1.1 431") :])
+    assert json.loads(refused.body)["error"]["code"] == "headers_too_large"
+    assert refused.headers["x-llm-d-request-dropped-reason"] == "headers_too_large"
+    assert refused.headers["connection"] == "close"
+
+
+def test_headers_may_be_long_each_time_and_bodies_longer(url: str) -> None:
+    with httpx.Client(base_url=url, headers={"x-long": 60_000 * "a"}, timeout=60) as client:
+        for size in (1, 100_000, 1):
+            body = {"prompt": size * "a", "max_tokens": 2}
+            assert client.post("/v1/completions", json=body).status_code in (200, 422)
+
+
 @pytest.mark.parametrize("text", ["", " ", "\0", "\ud800", "\U0010ffff", "a" * 100_000])
 def test_any_text_is_answered_or_refused(url: str, text: str) -> None:
     body = {"messages": [{"role": "user", "content": text}], "prompt": text, "max_tokens": 2}

@@ -10,9 +10,12 @@ import pytest
 from edgebatch.engines import Engine, Prompt
 from edgebatch.errors import EngineError, InputError
 from edgebatch.realtime import Dispatcher
-from edgebatch.scenario import Scenario
+from edgebatch.scenario import Scenario, parse_policy
 from edgebatch.serving.failures import Failures
-from edgebatch.serving.keeper import EngineKeeper
+from edgebatch.serving.gateway import Gateway
+from edgebatch.serving.keeper import EngineKeeper, State
+from edgebatch.serving.server import serve
+from edgebatch.serving.settings import load_settings
 from serving.gateway_thread import DOCUMENT, FragileEngine, GatewayThread
 
 
@@ -47,6 +50,19 @@ def test_an_engine_that_comes_back_without_a_tokenizer_is_not_asked_for_tokens()
         assert second.status_code == 200
         # nine bytes, by threes, and eight for what the server may add
         assert second.json()["usage"]["prompt_tokens"] == 11
+
+
+def test_a_bug_ends_the_gateway_so_that_it_is_started_again() -> None:
+    class Mad(FragileEngine):
+        def __init__(self) -> None:
+            super().__init__(Scenario(DOCUMENT))
+            self.is_mad = True
+
+    settings = load_settings(None, {"port": 0, "log_level": "error"})
+    gateway = Gateway(settings, Scenario(DOCUMENT), parse_policy("rolling"), Mad)
+    with pytest.raises(EngineError, match=r"^the gateway cannot go on: ZeroDivisionError\(\)$"):
+        serve(gateway)
+    assert gateway.state is State.STOPPED
 
 
 def test_an_engine_for_which_nobody_can_decide_is_ended() -> None:

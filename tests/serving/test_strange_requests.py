@@ -11,6 +11,7 @@ import pytest
 
 from edgebatch.engines import Engine, Prompt
 from edgebatch.errors import InputError
+from edgebatch.serving.openai_requests import CompletionRequest
 from serving.gateway_thread import FragileEngine, GatewayThread
 
 JSON = {"content-type": "application/json"}
@@ -120,6 +121,23 @@ def test_what_is_no_number_is_refused(name: str, number: str) -> None:
         answer = httpx.post(f"{thread.url}/v1/completions", content=content, headers=JSON)
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == name
+
+
+@pytest.mark.parametrize(
+    ("asked", "sampled"),
+    [
+        ({"temperature": 1e-300}, (0.0, 1.0)),
+        ({"temperature": 0.0009}, (0.0, 1.0)),
+        ({"temperature": 0.001}, (0.001, 1.0)),
+        ({"top_p": 1e-300}, (1.0, 1e-6)),
+        ({"top_p": 0.5}, (1.0, 0.5)),
+    ],
+)
+def test_what_is_nearly_nothing_is_not_too_little_for_32_bits(
+    asked: dict[str, float], sampled: tuple[float, float]
+) -> None:
+    sampling = CompletionRequest(prompt="a", **asked).sampling()  # type: ignore[arg-type]
+    assert (sampling.temperature, sampling.top_p) == sampled
 
 
 @pytest.mark.parametrize("factor", ["nan", "inf", "0", "-1"])

@@ -186,6 +186,7 @@ class Engine(ABC):
 
         Raises:
             EngineError: the engine has no tokenizer to ask, or has died.
+            InputError: the prompt is one that it cannot read.
         """
 
     @abstractmethod

@@ -12,6 +12,8 @@ from edgebatch.engines.http_client import reason_of, response_to
 from edgebatch.engines.http_dialect import Dialect, Fault, plain_prompt
 from edgebatch.errors import EngineError, InputError
 
+FAULTS_OF_THE_REQUEST = (400, 413, 422)
+"""What servers answer that would answer the same again, as what is wrong is what they got."""
 NOT_WELL = (502, 503, 504)
 """What servers answer that cannot go on, and proxies before servers that are not there."""
 
@@ -83,6 +85,7 @@ class HttpServer:
 
         Raises:
             EngineError: it has no tokenizer to ask, or does not answer.
+            InputError: it refuses the prompt, such as roles that its chat template does not know.
         """
         if prompt.tokens is not None:
             return prompt.tokens
@@ -124,6 +127,8 @@ class HttpServer:
     ) -> Any:
         """Return what stands under a key of the answer."""
         status, answer, said = await call(client, self.address, "POST", path, body)
+        if status in FAULTS_OF_THE_REQUEST:
+            raise InputError("", f"the engine refuses this: {said or status}")
         if status != 200 or not isinstance(answer, dict) or key not in answer:
             raise EngineError(f"{self.address.root}{path} answered {status}: {said}")
         return answer[key]

@@ -9,6 +9,7 @@ from edgebatch.engines.base import Finish, GenerationRequest, Progress
 from edgebatch.engines.http_client import is_unreachable, reason_of, response_to
 from edgebatch.engines.http_dialect import Piece, Refused, plain_prompt
 from edgebatch.engines.http_server import (
+    FAULTS_OF_THE_REQUEST,
     HttpServer,
     call,
     fault_text,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import aiohttp
 
 _QUOTED_CHARACTERS = 80
-_FAULTS_OF_THE_REQUEST = (400, 413, 422)
 _WANTED = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
 
 
@@ -178,7 +178,7 @@ def _refusal(response: aiohttp.ClientResponse, content: bytes) -> Refused:
     after = response.headers.get("retry-after")
     advice = f" (try again after {after} s)" if after and after.isdigit() else ""
     said = f"{response.status}{advice}: {fault_text(content)}"
-    return Refused(said, is_final=response.status in _FAULTS_OF_THE_REQUEST)
+    return Refused(said, is_final=response.status in FAULTS_OF_THE_REQUEST)
 
 
 def _quoted(data: str) -> str:

@@ -117,6 +117,7 @@ class LlamaCppEngine(Engine):
 
         Raises:
             EngineError: the engine has died.
+            InputError: the prompt is refused.
         """
         return await self._or_death(self._started().encode(prompt))
 

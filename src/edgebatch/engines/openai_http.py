@@ -121,6 +121,7 @@ class OpenAIEngine(Engine):
 
         Raises:
             EngineError: it has no tokenizer to ask, or does not answer.
+            InputError: the prompt is refused.
         """
         client, server = self._started()
         return await server.encode(client, prompt)

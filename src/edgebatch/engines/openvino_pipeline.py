@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebatch.engines.base import GenerationRequest, Prompt
+from edgebatch.engines.base import GenerationRequest, Message, Prompt
 from edgebatch.engines.openvino import CACHE_BYTES, OpenVinoSettings
 from edgebatch.engines.openvino_files import CONTEXT_KEYS, cache_values, first, read_about
 from edgebatch.engines.stepping import one_line
@@ -55,20 +56,29 @@ class HostedModel:
         """Return the prompt's token ids.
 
         Raises:
-            InputError: it has messages, and the model no template for them.
+            InputError: it has messages, and the model no template for them, or one that fails.
         """
         if prompt.tokens is not None:
             return prompt.tokens
         text, is_template = prompt.text or "", prompt.messages is not None
         if prompt.messages is not None:
-            if not self.tokenizer.chat_template:
-                raise InputError("messages", "the model has no chat template; send text instead")
-            text = self.tokenizer.apply_chat_template(
-                [dict(message) for message in prompt.messages], add_generation_prompt=True
-            )
+            text = self._conversation(prompt.messages)
         # a template writes the special tokens itself
         ids = self.tokenizer.encode(text, add_special_tokens=not is_template).input_ids.data
         return tuple(int(token) for token in ids[0])
+
+    def _conversation(self, messages: Sequence[Message]) -> str:
+        if not self.tokenizer.chat_template:
+            raise InputError("messages", "the model has no chat template; send text instead")
+        try:
+            text: str = self.tokenizer.apply_chat_template(
+                [dict(message) for message in messages], add_generation_prompt=True
+            )
+        except RuntimeError as error:
+            # before it stands advice for whoever writes templates
+            said = one_line(error).rpartition("Minja's error: ")[2]
+            raise InputError("messages", f"the model's chat template fails: {said}") from error
+        return text
 
     def check(self, tokens: tuple[int, ...], max_tokens: int) -> None:
         """Refuse what the pipeline would accept and then fail at, or answer with nonsense.

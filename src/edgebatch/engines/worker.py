@@ -24,7 +24,7 @@ from edgebatch.engines.stepping import (
     StepEngine,
     one_line,
 )
-from edgebatch.errors import EdgebatchError, EngineError
+from edgebatch.errors import EdgebatchError, EngineError, InputError
 
 
 def main() -> None:
@@ -103,6 +103,7 @@ def _take(link: ParentLink, engine: StepEngine, message: object) -> Progress | N
 
 
 def _answer(engine: StepEngine, question: Question) -> tuple[int, ...] | str | Exception:
+    is_prompt = isinstance(question.content, Prompt)
     try:
         if isinstance(question.content, Prompt):
             return engine.encode(question.content)
@@ -110,7 +111,9 @@ def _answer(engine: StepEngine, question: Question) -> tuple[int, ...] | str | E
     except EdgebatchError as error:
         return error
     except Exception as error:  # noqa: BLE001 - the asker is told, the engine goes on
-        return EngineError(one_line(error))
+        said = one_line(error)
+        # what cannot be read now cannot be read again either
+        return InputError("", said) if is_prompt else EngineError(said)
 
 
 if __name__ == "__main__":

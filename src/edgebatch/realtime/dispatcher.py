@@ -100,6 +100,7 @@ class Dispatcher(ABC):
         self._is_on = True
         self._believed_seconds = self._actual_seconds = 0.0
         self._lost_once: set[int] = set()
+        self._called_off: set[int] = set()
         self._most_records: int | None = None
 
     def limit_running(self, most: int | None) -> None:  # noqa: B027
@@ -184,10 +185,12 @@ class Dispatcher(ABC):
 
     def cancel(self, number: int) -> None:
         """Call a request off; nothing happens if it has ended already."""
+        if number not in self._jobs or self._withdraw(number):
+            return
+        # the engine may hang and never say that it has let go
+        self._called_off.add(number)
         if number in self._members:
             self.engine.cancel(number)
-        else:
-            self._queue.withdraw(number, Outcome.CANCELLED, Reason.CLIENT_GONE, self.timers.now)
 
     async def run(self) -> None:
         """Take the engine's reports until cancelled; may be called again after an error.
@@ -258,6 +261,11 @@ class Dispatcher(ABC):
     def _abandon(self, member: Member, outcome: Outcome, reason: Reason) -> None:
         """Record that a member got no whole answer."""
 
+    def _withdraw(self, number: int) -> bool:
+        """Let a request wait no longer that was called off; False if it does not wait."""
+        now = self.timers.now
+        return self._queue.withdraw(number, Outcome.CANCELLED, Reason.CLIENT_GONE, now)
+
     def _hand_over(self, member: Member, precision: int) -> None:
         waiting = member.waiting
         number = waiting.arrival.number
@@ -276,6 +284,8 @@ class Dispatcher(ABC):
                 headers=job.headers,
             )
         )
+        if number in self._called_off:
+            self.engine.cancel(number)
 
     def _note(self, progress: Progress, at: float) -> Member | None:
         """Write down what a member gained; None if it is not one any more."""
@@ -307,7 +317,9 @@ class Dispatcher(ABC):
         """Go on after the engine has lost all that was in it."""
         for number, member in list(self._members.items()):
             del self._members[number]
-            if member.num_tokens or number in self._lost_once:
+            if number in self._called_off:
+                self._abandon(member, *_ENDS[Finish.CANCELLED])
+            elif member.num_tokens or number in self._lost_once:
                 self._abandon(member, Outcome.FAILED, Reason.ENGINE)
             else:
                 self._lost_once.add(number)
@@ -337,6 +349,7 @@ class Dispatcher(ABC):
     def _tell_end(self, record: RequestRecord) -> None:
         job = self._jobs.pop(record.number)
         self._lost_once.discard(record.number)
+        self._called_off.discard(record.number)
         if self._most_records is not None:
             self.log.keep(self._most_records)
         if not self._jobs:

@@ -121,6 +121,8 @@ class EpochDispatcher(Dispatcher, EpochLoop):
     def _lose_members(self) -> None:
         for waiting in self._on_their_way():
             self._scheduler.put_back(waiting)
+            if waiting.arrival.number in self._called_off:
+                self._withdraw(waiting.arrival.number)
         super()._lose_members()
         self._end_batch(lost=True)
 

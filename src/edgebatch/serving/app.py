@@ -37,13 +37,11 @@ if TYPE_CHECKING:
 
 
 def make_app(gateway: Gateway) -> App:
-    """Return the gateway as an ASGI application, which starts and ends it."""
+    """Return the gateway as an ASGI application, which ends it; others start it, also later."""
     settings = gateway.settings
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        if gateway.state is State.STARTING:
-            await gateway.start()
         try:
             yield
         finally:

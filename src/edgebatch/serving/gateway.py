@@ -111,6 +111,14 @@ class Gateway:
         """
         await self.keeper.start()
 
+    async def until_failed(self) -> None:
+        """Wait until it turns out that nobody can be served any more; for ever if that is not so.
+
+        Raises:
+            EngineError: why.
+        """
+        await self.keeper.until_failed()
+
     async def drain(self) -> None:
         """Take no new requests and wait until those that came in have ended, for so long."""
         await self.keeper.drain(self.settings.drain_seconds)

@@ -11,7 +11,7 @@ from enum import StrEnum
 import structlog
 
 from edgebatch.engines import Engine, EngineInfo, Prompt
-from edgebatch.errors import EdgebatchError, EngineError
+from edgebatch.errors import EdgebatchError, EngineError, InputError
 from edgebatch.realtime import Dispatcher
 from edgebatch.serving.failures import Failures
 
@@ -67,6 +67,8 @@ class EngineKeeper:
         self._make_engine, self._make_dispatcher = make_engine, make_dispatcher
         self._failures = failures
         self._supervising: asyncio.Task[None] | None = None
+        self._has_failed = asyncio.Event()
+        self._bug: Exception | None = None
 
     async def start(self) -> None:
         """Start the engine and drive it from now on.
@@ -86,6 +88,15 @@ class EngineKeeper:
         self.dispatcher.limit_running(self.info.max_running)
         self.state = State.READY
         self._supervising = asyncio.create_task(self._supervise())
+
+    async def until_failed(self) -> None:
+        """Wait until it turns out that nobody can be served any more; for ever if that is not so.
+
+        Raises:
+            EngineError: why.
+        """
+        await self._has_failed.wait()
+        raise EngineError(f"the gateway cannot go on: {self._bug!r}") from self._bug
 
     async def drain(self, most_seconds: float) -> None:
         """Take nobody in any more and wait until those who came have ended, for so long."""
@@ -118,10 +129,12 @@ class EngineKeeper:
                 if time.monotonic() - began_at > _STEADY_SECONDS:
                     pause = 0.0
                 pause = await self._restart(pause)
-        except Exception:
+        except Exception as error:
             # a bug: rather refuse everyone than let them wait for nothing
             log.exception("the gateway cannot go on")
             self.state = State.STOPPED
+            self._bug = error
+            self._has_failed.set()
             self.dispatcher.abandon_all()
             self._failures.tell_lost("the gateway failed", self.info.engine)
             raise
@@ -172,6 +185,6 @@ def next_pause(pause: float, *, is_remote: bool) -> float:
 async def _has_tokenizer(engine: Engine) -> bool:
     try:
         await engine.encode(Prompt(text="a"))
-    except EngineError:
+    except (EngineError, InputError):
         return False
     return True

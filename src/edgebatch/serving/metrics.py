@@ -22,6 +22,7 @@ from edgebatch.serving.keeper import State
 from edgebatch.serving.ticket import Ticket
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300)
+_READY = ("edgebatch_ready", "1 if requests are taken")
 _RATIOS = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0, 4.0)
 
 
@@ -111,6 +112,7 @@ class _Now(Collector):
         """Return the figures of now."""
         gateway = self._gateway
         if gateway.state is State.STARTING:
+            yield GaugeMetricFamily(*_READY, value=0.0)
             return
         dispatcher = gateway.dispatcher
         members = dispatcher.members
@@ -122,7 +124,7 @@ class _Now(Collector):
                 "Requests received that have not ended",
                 dispatcher.num_unfinished,
             ),
-            ("edgebatch_ready", "1 if requests are taken", gateway.state is State.READY),
+            (*_READY, gateway.state is State.READY),
             ("edgebatch_engine_restarts", "Restarts of the engine", gateway.num_restarts),
             ("edgebatch_pace", "True over believed time", dispatcher.believed_pace),
             ("edgebatch_memory_use", "Part of the node's memory in use", dispatcher.memory_use),

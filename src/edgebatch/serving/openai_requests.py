@@ -11,6 +11,11 @@ from edgebatch.serving.refusals import invalid
 
 Milliseconds = Annotated[float, Field(gt=0.0, le=1e10)]
 Text = Annotated[str, Field(max_length=10_000_000)]
+LEAST_TEMPERATURE = 1e-3
+"""Below, the likeliest token is taken: engines divide by it with 32 bits, which know no 1e-300."""
+LEAST_TOP_P = 1e-6
+"""The likeliest token of any vocabulary has more than that, so below it nothing changes."""
+
 Stops = Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=16)]
 
 
@@ -54,9 +59,10 @@ class _Asked(BaseModel):
     def sampling(self) -> Sampling:
         """Return how tokens are to be chosen; OpenAI's default temperature is 1."""
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+        temperature = 1.0 if self.temperature is None else self.temperature
         return Sampling(
-            temperature=1.0 if self.temperature is None else self.temperature,
-            top_p=1.0 if self.top_p is None else self.top_p,
+            temperature=0.0 if temperature < LEAST_TEMPERATURE else temperature,
+            top_p=1.0 if self.top_p is None else max(self.top_p, LEAST_TOP_P),
             seed=self.seed,
             stop=stop,
             ignore_end=self.ignore_eos,

@@ -20,6 +20,7 @@ import uvicorn
 from edgebatch.errors import InputError
 from edgebatch.serving.app import make_app
 from edgebatch.serving.gateway import Gateway
+from edgebatch.serving.keeper import State
 from edgebatch.serving.patience import PatientProtocol
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -52,8 +53,8 @@ def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None) -> No
         on_ready: told the address once requests are taken.
 
     Raises:
-        EngineError: the engine cannot start.
-        InputError: the address cannot be listened at.
+        EngineError: the engine cannot start, or the gateway cannot go on, which is a bug.
+        InputError: the address cannot be listened at, or the engine cannot load the model.
     """
     # not uvloop: it takes a tenth off, but lets one new connection in at each turn, so that under
     # load those who are there already are served many times before someone new is heard
@@ -104,7 +105,32 @@ class _Server(uvicorn.Server):
 
 async def _serve(gateway: Gateway, on_ready: Callable[[str], None] | None) -> None:
     settings = gateway.settings
-    config = uvicorn.Config(
+    server = _Server(_config(gateway))
+    listening = listen(settings.host, settings.port, settings.limits.send_seconds)
+    address = f"http://{_place(settings.host, listening.getsockname()[1])}"
+
+    def tell() -> None:
+        if on_ready is not None:
+            on_ready(address)
+
+    # meanwhile it answers already: whoever asks is told that the engine starts
+    running = asyncio.create_task(_run(gateway, server, tell))
+    ending = _Ending(gateway, server, running)
+    for number in _SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, ending.signalled)
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        running.cancel()
+        [failure] = await asyncio.gather(running, return_exceptions=True)
+        await gateway.stop()
+    if isinstance(failure, Exception):
+        raise failure
+
+
+def _config(gateway: Gateway) -> uvicorn.Config:
+    settings = gateway.settings
+    return uvicorn.Config(
         make_app(gateway),
         host=settings.host,
         port=settings.port,
@@ -119,31 +145,29 @@ async def _serve(gateway: Gateway, on_ready: Callable[[str], None] | None) -> No
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
     )
-    server = _Server(config)
-    listening = listen(settings.host, settings.port, settings.limits.send_seconds)
-    await gateway.start()
-    # what is there by now stays: to look through it again and again would stop everything for
-    # tens of milliseconds each time
-    gc.collect()
-    gc.freeze()
-    port = listening.getsockname()[1]
-    loop = asyncio.get_running_loop()
-    ending = _Ending(gateway, server)
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, ending.signalled)
-    if on_ready is not None:
-        on_ready(f"http://{_place(settings.host, port)}")
+
+
+async def _run(gateway: Gateway, server: uvicorn.Server, on_ready: Callable[[], None]) -> None:
+    """Start the engine; if it cannot be, or cannot go on later, let the server end."""
     try:
-        await server.serve(sockets=[listening])
+        await gateway.start()
+        # what is there by now stays: to look through it again and again would stop everything for
+        # tens of milliseconds each time
+        gc.collect()
+        gc.freeze()
+        on_ready()
+        await gateway.until_failed()
     finally:
-        await gateway.stop()
+        server.should_exit = True
 
 
 class _Ending:
     """What signals do."""
 
-    def __init__(self, gateway: Gateway, server: uvicorn.Server) -> None:
-        self._gateway, self._server = gateway, server
+    def __init__(
+        self, gateway: Gateway, server: uvicorn.Server, running: asyncio.Task[None]
+    ) -> None:
+        self._gateway, self._server, self._running = gateway, server, running
         self._draining: asyncio.Task[None] | None = None
 
     def signalled(self) -> None:
@@ -156,5 +180,8 @@ class _Ending:
             self._draining.cancel()
 
     async def _drain(self) -> None:
-        await self._gateway.drain()
-        self._server.should_exit = True
+        if self._gateway.state is State.STARTING:
+            self._running.cancel()  # nobody has been let in
+        else:
+            await self._gateway.drain()
+            self._server.should_exit = True
