@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from edgebatch.calibration.profile_schema import Source
 from edgebatch.cost import require_hostable
 from edgebatch.engines import Engine
 from edgebatch.problem import Precision
 from edgebatch.radio import Channel
 from edgebatch.realtime import ContinuousDispatcher, Dispatcher, EpochDispatcher
 from edgebatch.scenario.document import overridden, read_document
-from edgebatch.scenario.hosting import build_channel, build_hosting
+from edgebatch.scenario.hosting import build_channel, build_hosting, profile_source
 from edgebatch.scenario.policy import CONTINUOUS, ROLLING, Policy
 from edgebatch.scenario.schema import ScenarioDocument
 from edgebatch.scenario.workload import build_workload
@@ -93,6 +94,11 @@ class Scenario:
     def hosting(self) -> Hosting:
         """What is hosted where."""
         return build_hosting(self._checked)
+
+    @cached_property
+    def source(self) -> Source | None:
+        """Where its profile comes from; None if it has none."""
+        return profile_source(self._checked)
 
     @cached_property
     def workload(self) -> Workload:

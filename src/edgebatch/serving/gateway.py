@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
+from edgebatch.calibration.provenance import mismatch
 from edgebatch.engines import Engine, EngineInfo, Finish, Prompt, Sampling
 from edgebatch.errors import EngineError, InputError
 from edgebatch.realtime import Dispatcher, Job
@@ -30,6 +31,8 @@ from edgebatch.serving.settings import GatewaySettings
 from edgebatch.serving.slo import Slo
 from edgebatch.serving.ticket import Ticket
 from edgebatch.workload import Arrival
+
+log = structlog.get_logger("edgebatch.gateway")
 
 _MOST_RECORDS = 10_000
 _ESTIMATE_SECONDS = 0.05
@@ -62,6 +65,7 @@ class Gateway:
         make_engine: Callable[[], Engine],
     ) -> None:
         self.settings, self.scenario, self.policy = settings, scenario, policy
+        self._source = scenario.source
         self._failures = Failures()
         self.keeper = EngineKeeper(make_engine, self._make_dispatcher, self._failures)
         self.outcomes: Counter[tuple[Outcome, Reason]] = Counter()
@@ -106,6 +110,8 @@ class Gateway:
             InputError: it cannot load the model.
         """
         await self.keeper.start()
+        if self._source is not None and (said := mismatch(self._source, self.info)):
+            log.warning("profile of something else", problem=said)
 
     async def drain(self) -> None:
         """Take no new requests and wait until those that came in have ended, for so long."""
