@@ -94,7 +94,6 @@ def command(
     the scenario's node. Records and figures are those of edgebatch simulate. If the engine breaks,
     the run ends, every request is on record all the same, and the exit status is 3.
     """
-    from edgebatch.cost import BatchCost
     from edgebatch.reporting.request_records import check_records_path, write_records
     from edgebatch.scenario import parse_policy
 
@@ -104,10 +103,8 @@ def command(
         require_place("--requests" if path is requests else "--chrome-trace", path)
     if requests is not None:
         check_records_path(requests)
-    hosting = loaded.hosting
-    precisions = loaded.precisions_run(chosen)
-    names = [precision.name for precision in precisions]
-    costs = [BatchCost(hosting.node, hosting.model, each) for each in precisions]
+    costs = loaded.step_costs(chosen)
+    names = [cost.precision.name for cost in costs]
     spec = engine_spec(engine, model, names, url, api_key, costs)
     workload = _workload(loaded, load)
     prompts = _text(text)

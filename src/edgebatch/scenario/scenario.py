@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from edgebatch.calibration.profile_schema import Source
-from edgebatch.cost import require_hostable
+from edgebatch.cost import BatchCost, require_hostable
 from edgebatch.engines import Engine
 from edgebatch.problem import Precision
 from edgebatch.radio import Channel
@@ -168,6 +168,19 @@ class Scenario:
         if policy.is_continuous:
             return (precision_that_runs(self.hosting, policy.precision),)
         return self.hosting.precisions
+
+    def step_costs(self, policy: Policy) -> tuple[BatchCost, ...]:
+        """Return what steps take in each of :meth:`precisions_run`, for a simulated engine.
+
+        As in a simulation, a batch has its overhead in epochs only: where requests join one by one
+        no batch begins.
+        """
+        node = self.hosting.node
+        if policy.is_continuous:
+            node = node.replace(batch_overhead_seconds=0.0)
+        return tuple(
+            BatchCost(node, self.hosting.model, each) for each in self.precisions_run(policy)
+        )
 
     def _epoch_scheduler(self, policy: Policy, stop: Stop) -> EpochScheduler:
         return EpochScheduler(
