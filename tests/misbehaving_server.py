@@ -75,6 +75,11 @@ class _Answers:
             await asyncio.sleep(0.05)
         yield event("", "stop") + DONE
 
+    async def think(self, text: str) -> AsyncIterator[bytes]:
+        """Read the prompt for as long as 20 tokens take."""
+        await asyncio.sleep(1.0)
+        yield event(text) + event("", "stop") + DONE
+
     async def stall(self, text: str) -> AsyncIterator[bytes]:
         yield event(text)
         await asyncio.sleep(60)

@@ -21,7 +21,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 from edgebatch.calibration.profile import Profile
-from edgebatch.cost import BatchCost, paced
+from edgebatch.cost import paced
 from edgebatch.engines.registry import EngineSpec, make_engine, parse_engine
 from edgebatch.local_models import heldout_text
 from edgebatch.scenario import (
@@ -93,16 +93,15 @@ def _at_rate(arguments: argparse.Namespace, rate_per_second: float) -> Scenario:
 def _run(
     scenario: Scenario, policy: str, load: float, arguments: argparse.Namespace
 ) -> list[dict[str, Any]]:
-    hosting = scenario.hosting
+    hosting, chosen = scenario.hosting, parse_policy(policy)
     name, settings = parse_engine(arguments.engine)
     spec = EngineSpec(
         name=name,
         settings=settings,
         model=arguments.model,
         precisions=tuple(precision.name for precision in hosting.precisions),
-        costs=[BatchCost(hosting.node, hosting.model, each) for each in hosting.precisions],
+        costs=scenario.step_costs(chosen),
     )
-    chosen = parse_policy(policy)
     real = asyncio.run(run_on_engine(scenario, chosen, make_engine(spec), heldout_text()))
     if real.error is not None:
         sys.exit(f"{policy} at {load:g}x: {real.error}")

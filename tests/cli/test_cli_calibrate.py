@@ -66,6 +66,8 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
         (("--quality", "taste"), "--quality: unknown name 'taste'"),
         (("--quick", "--budget", "60"), "--quick: must not stand beside --budget"),
         (("--budget", "1"), "--budget"),
+        (("--budget", "inf"), "--budget"),
+        (("--budget", "nan"), "--budget"),
         (("--text", "missing.txt"), "--text: 'missing.txt': No such file"),
         (("--output", "nowhere/profile.toml"), "--output: there is no folder"),
         (("--plot", "plot.bmp"), "--plot: must end in .png"),

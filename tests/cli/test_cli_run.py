@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from cli_process import edgebatch, loaded_engine, refusal
+from edgebatch.calibration.profile import Profile
 from edgebatch.problem import Model, Node, Precision
 from toy_profile import toy_profile
 
@@ -27,7 +28,11 @@ def profile(tmp_path: Path) -> Path:
     """A node with room for the shipped model, in the precision that the engine calls w8."""
     node = Node(memory_bytes=1e9, flops=1e12)
     model = Model(3, 192, 384, heads=3, kv_heads=1, gated_ffn=True)
-    measured = toy_profile().replace(node=node, model=model, precisions=(Precision("w8", 1.0),))
+    toy = toy_profile()
+    source = toy.source.model_copy(update={"engine": "openvino", "model": "edgebatch-tiny"})
+    measured = toy.replace(
+        source=source, node=node, model=model, precisions=(Precision("w8", 1.0),)
+    )
     measured.save(tmp_path / "profile.toml")
     return tmp_path / "profile.toml"
 
@@ -50,6 +55,22 @@ def test_a_run_has_the_figures_of_a_simulation_beside_it() -> None:
     table = edgebatch(*SIMULATED, "--beside-simulation").stdout.decode()
     assert "measured" in table
     assert max(map(len, table.splitlines())) <= 80
+
+
+def test_a_profile_of_another_model_is_told_in_one_line(profile: Path, tmp_path: Path) -> None:
+    command = ("run", "-s", "workload.num_requests=2", "--profile")
+    fitting = edgebatch(*command, profile)
+    assert (fitting.returncode, fitting.stderr) == (0, b"")
+    other = Profile.load(profile)
+    source = other.source.model_copy(update={"model": "llama-36m"})
+    other.replace(source=source).save(tmp_path / "other.toml")
+    warned = edgebatch(*command, tmp_path / "other.toml")
+    assert warned.returncode == 0
+    [line] = warned.stderr.decode().splitlines()
+    assert line.startswith("edgebatch: warning: the profile was measured on llama-36m in openvino,")
+    assert "but edgebatch-tiny in openvino runs" in line
+    assert "calibrate" in line
+    assert edgebatch(*command, tmp_path / "other.toml", "-e", "simulated").stderr == b""
 
 
 @pytest.mark.skipif(

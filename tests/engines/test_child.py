@@ -27,13 +27,19 @@ def loop() -> Iterator[EngineLoop]:
     yield from one_loop()
 
 
-def toy_engine(trouble: str = "", **timeouts: float) -> ChildEngine:
+def toy_engine(
+    trouble: str = "",
+    *,
+    start_timeout_seconds: float = 600.0,
+    step_timeout_seconds: float = 30.0,
+) -> ChildEngine:
     return ChildEngine(
         "toy_step_engine:ToyStepEngine",
         {"trouble": trouble},
         name="the toy engine",
         environment={"PYTHONPATH": HERE},
-        **timeouts,
+        start_timeout_seconds=start_timeout_seconds,
+        step_timeout_seconds=step_timeout_seconds,
     )
 
 
@@ -206,12 +212,13 @@ def test_an_engine_that_cannot_start_says_why_and_leaves_no_process(
         ("broken", "^a step failed: the model is broken$"),
         ("killed", r"^the toy engine was ended by signal 9 \(SIGKILL\): by someone, or by the"),
         ("too large", r"ended by signal 6 \(SIGABRT\) as it ran out of memory; its last words: "),
-        ("hang", "^the toy engine hangs: no step has ended for 0.5 s though 2 requests run$"),
+        ("hang", "^the toy engine hangs: no step has ended for 1.1 s though 2 requests run$"),
     ],
 )
 def test_an_engine_that_dies_or_hangs_says_how(
     loop: EngineLoop, started: Start, text: str, message: str
 ) -> None:
+    # and 12 bytes of prompts, 0.05 s each
     engine = started(step_timeout_seconds=0.5 if text == "hang" else 60.0)
     engine.submit(ask(1, text))
     engine.submit(ask(2, "innocent"))
@@ -222,6 +229,26 @@ def test_an_engine_that_dies_or_hangs_says_how(
         loop.run(engine.report())
     with pytest.raises(EngineError, match=message):
         loop.run(engine.encode(Prompt(text="hi")))
+
+
+def test_reading_prompts_may_take_longer_than_a_step(loop: EngineLoop, started: Start) -> None:
+    engine = started(step_timeout_seconds=0.5)
+    prompt = "long ".ljust(40)  # 2 s more; 1.2 s are needed
+
+    async def read() -> tuple[int, ...]:
+        engine.submit(ask(1, prompt))
+        await asyncio.sleep(0.2)  # it is being read
+        return await engine.encode(Prompt(text="hi"))
+
+    assert loop.run(read()) == (104, 105)
+    assert loop.reports_until_idle(engine)[-1].progress[0].finish is Finish.LENGTH
+
+
+def test_a_prompt_that_has_been_read_grants_no_more_time(loop: EngineLoop, started: Start) -> None:
+    engine = started(step_timeout_seconds=0.5)
+    engine.submit(ask(1, "hang later"))
+    with pytest.raises(EngineError, match=r"no step has ended for 0\.5 s though 1 requests run$"):
+        loop.reports_until_idle(engine)
 
 
 def test_an_idle_engine_does_not_count_as_hung(loop: EngineLoop, started: Start) -> None:

@@ -41,6 +41,14 @@ def test_the_name_of_a_file_is_shown_without_its_ending(tmp_path: Path) -> None:
     assert engine._name == "Llama-3.1-8B"
 
 
+def test_a_link_is_shown_by_the_name_that_a_calibration_writes(tmp_path: Path) -> None:
+    link = tmp_path / "latest"
+    link.symlink_to(open_model("edgebatch-tiny").variant("w8").parent)
+    engine = make_engine(EngineSpec("openvino", model=str(link)))
+    assert isinstance(engine, ChildEngine)
+    assert engine._setup.settings["model_name"] == open_model(str(link)).model.name
+
+
 @pytest.mark.parametrize("name", ["openvino", "transformers"])
 def test_a_time_limit_that_makes_no_sense_is_refused_before_anything_starts(name: str) -> None:
     with pytest.raises(InputError, match="step_timeout_seconds: must be a finite number above 0"):

@@ -86,7 +86,8 @@ def test_a_server_that_hangs_is_an_error_and_nothing_is_left() -> None:
             (pid,) = engine.processes
             os.kill(pid, signal.SIGSTOP)
             engine.submit(request(0, "The", 5))
-            with pytest.raises(EngineError, match=r"nothing for 0\.5 s"):
+            # and 3 bytes of prompt, 0.05 s each
+            with pytest.raises(EngineError, match=r"nothing for 0\.65 s"):
                 await outcomes(engine)
         assert not psutil.pid_exists(pid)
 

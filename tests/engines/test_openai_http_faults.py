@@ -138,6 +138,28 @@ def test_silence_of_all_ends_the_engine(url: str, prompt: str) -> None:
         run(ask())
 
 
+def test_reading_prompts_may_take_longer_than_silence(url: str) -> None:
+    async def ask() -> dict[int, Outcome]:
+        engine = await start(url, silence_seconds=0.3)
+        found = await outcomes(engine, [request(0, "think:" + 40 * "a")])  # 2.3 s more
+        await engine.stop()
+        return found
+
+    assert run(ask())[0].finish is Finish.STOP
+
+
+def test_silence_while_prompts_are_read_ends_the_engine_at_last(url: str) -> None:
+    async def ask() -> None:
+        engine = await start(url, silence_seconds=0.3)
+        try:
+            await outcomes(engine, [request(0, "think:aa")])  # 0.4 s more
+        finally:
+            await engine.stop()
+
+    with pytest.raises(EngineError, match=r"nothing for 0\.7 s; running: 1"):
+        run(ask())
+
+
 def test_silence_of_some_is_not_an_error(url: str) -> None:
     async def ask() -> Outcome:
         engine = await start(url, silence_seconds=1.5)

@@ -73,6 +73,10 @@ class ToyStepEngine:
             os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\n")
             os.abort()
         at = self._steps[request.number]
+        if text.startswith("long") and at == 0:
+            time.sleep(1.2)
+        if text == "hang later" and at == 1:
+            time.sleep(3600)
         self._steps[request.number] = at + 1
         finish = Finish.LENGTH if at + 1 == request.max_tokens else None
         if finish:

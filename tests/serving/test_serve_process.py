@@ -16,6 +16,8 @@ import httpx
 import pytest
 
 from cli_process import refusal
+from serving.fuzzing import gateway_process
+from toy_profile import toy_profile
 
 SIMULATED = ("--engine", "simulated", "--port", "0")
 
@@ -128,3 +130,17 @@ def test_a_key_is_kept_as_its_hash() -> None:
     )
     # sha256("secret")
     assert ended.stdout.strip().startswith("2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6")
+
+
+def test_a_profile_of_another_engine_is_told_in_the_log_at_the_start(tmp_path: Path) -> None:
+    pytest.importorskip("openvino_genai", reason="OpenVINO GenAI is not installed")
+    profile, log = tmp_path / "profile.toml", tmp_path / "log.jsonl"
+    toy_profile().save(profile)
+    hosted = ("--engine", "openvino", "--precision", "w8", "--profile", str(profile))
+    with gateway_process(log, *hosted) as url:
+        assert httpx.get(f"{url}/readyz").status_code == 200
+    told = map(json.loads, log.read_text(encoding="utf-8").splitlines())
+    [line] = [line for line in told if line["level"] == "warning"]
+    assert line["event"] == "profile of something else"
+    assert line["problem"].startswith("the profile was measured on toy-model in toy-engine, but ")
+    assert "edgebatch-tiny in openvino runs" in line["problem"]

@@ -103,6 +103,7 @@ def test_comparing_works_and_says_why_nothing_is_drawn(folder: Path) -> None:
         (("generate", "a"), "engine"),
         (("generate", "a", "-e", "llama-cpp"), "llama-cpp"),
         (("generate", "a", "-e", "openai", "--url", "http://127.0.0.1:9"), "serve"),
+        (("calibrate",), "calibrate"),
         (("serve", "--engine", "simulated"), "serve"),
         (("serve", "--check"), "serve"),
         (("sweep", "--policy", "fcfs", "--output", "out"), "study"),

@@ -21,6 +21,18 @@ _MOST_ROUNDS = 100
 _SETTLED = 1e-10
 
 
+def require_solver() -> None:
+    """Raise unless there is what fits: before minutes of measuring, not after.
+
+    Raises:
+        MissingExtraError: scipy is not installed.
+    """
+    try:
+        import scipy.optimize  # noqa: F401  (only to see whether it is there)
+    except ImportError as error:
+        raise MissingExtraError("fitting a cost model", "calibrate") from error
+
+
 def solve(
     design: FloatArray, seconds: Sequence[float], weights: Sequence[float] | None = None
 ) -> tuple[FloatArray, FloatArray]:
@@ -39,10 +51,9 @@ def solve(
     Raises:
         MissingExtraError: scipy is not installed.
     """
-    try:
-        from scipy.optimize import nnls
-    except ImportError as error:
-        raise MissingExtraError("fitting a cost model", "calibrate") from error
+    require_solver()
+    from scipy.optimize import nnls
+
     given = np.ones(len(seconds)) if weights is None else np.array(weights, dtype=np.float64)
     relative = design / np.array(seconds)[:, None]
     size = np.linalg.norm(relative, axis=0)

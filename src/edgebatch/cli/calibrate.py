@@ -40,7 +40,7 @@ EXAMPLES = """\
 
 DEFAULT_PROFILE = Path("profile.toml")
 _QUICK_SECONDS, _QUICK_HELD_OUT, _QUICK_PASSES = 70.0, 8, 12
-_LEAST_BUDGET_SECONDS = 5.0
+_LEAST_BUDGET_SECONDS, _MOST_BUDGET_SECONDS = 5.0, 86_400.0
 
 
 def command(
@@ -68,6 +68,7 @@ def command(
         typer.Option(
             metavar="SECONDS",
             min=_LEAST_BUDGET_SECONDS,
+            max=_MOST_BUDGET_SECONDS,
             help="Time for measuring; loading comes on top.",
             show_default="300",
         ),
@@ -111,8 +112,10 @@ def command(
     A server that runs already (openai) is measured from outside: its times. What it does not tell
     of its model, memory and quality is taken from the options, and the profile says so.
     """
+    from edgebatch.calibration.least_squares import require_solver
     from edgebatch.files import require_place
 
+    require_solver()
     require_place("--output", output)
     if plot is not None:
         from edgebatch.reporting.plots.style import check_plot_path

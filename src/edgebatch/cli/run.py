@@ -32,6 +32,7 @@ from edgebatch.errors import InputError
 from edgebatch.files import require_place
 
 if TYPE_CHECKING:
+    from edgebatch.engines import EngineInfo
     from edgebatch.engines.registry import EngineSpec
     from edgebatch.scenario import Policy, Scenario
     from edgebatch.scenario.real_run import RealRun
@@ -93,7 +94,6 @@ def command(
     the scenario's node. Records and figures are those of edgebatch simulate. If the engine breaks,
     the run ends, every request is on record all the same, and the exit status is 3.
     """
-    from edgebatch.cost import BatchCost
     from edgebatch.reporting.request_records import check_records_path, write_records
     from edgebatch.scenario import parse_policy
 
@@ -103,14 +103,13 @@ def command(
         require_place("--requests" if path is requests else "--chrome-trace", path)
     if requests is not None:
         check_records_path(requests)
-    hosting = loaded.hosting
-    precisions = loaded.precisions_run(chosen)
-    names = [precision.name for precision in precisions]
-    costs = [BatchCost(hosting.node, hosting.model, each) for each in precisions]
+    costs = loaded.step_costs(chosen)
+    names = [cost.precision.name for cost in costs]
     spec = engine_spec(engine, model, names, url, api_key, costs)
     workload = _workload(loaded, load)
+    prompts = _text(text)
     run = _with_progress(
-        loaded, lambda advance: _run(loaded, chosen, spec, _text(text), workload, advance)
+        loaded, lambda advance, tell: _run(loaded, chosen, spec, prompts, workload, advance, tell)
     )
     if requests is not None:
         write_records(run.log, requests)
@@ -131,12 +130,19 @@ def _run(
     text: str,
     workload: Workload,
     advance: Callable[[], None],
+    tell: Callable[[str], None],
 ) -> RealRun:
+    from edgebatch.calibration.provenance import mismatch
     from edgebatch.engines.registry import make_engine
     from edgebatch.scenario.real_run import run_on_engine
 
-    engine = make_engine(spec)
-    return asyncio.run(run_on_engine(scenario, policy, engine, text, workload, advance))
+    engine, source = make_engine(spec), scenario.source
+
+    def compare(info: EngineInfo) -> None:
+        if source is not None and (said := mismatch(source, info)):
+            tell(f"edgebatch: warning: {said}")
+
+    return asyncio.run(run_on_engine(scenario, policy, engine, text, workload, advance, compare))
 
 
 def _workload(scenario: Scenario, load: float | None) -> Workload:
@@ -161,16 +167,23 @@ def _text(path: Path | None) -> str:
         raise InputError("--text", f"cannot be read: {error}") from error
 
 
-def _with_progress(scenario: Scenario, run: Callable[[Callable[[], None]], RealRun]) -> RealRun:
+def _with_progress(
+    scenario: Scenario, run: Callable[[Callable[[], None], Callable[[str], None]], RealRun]
+) -> RealRun:
+    """Let it run, given what to call at each arrival and with each line for people."""
     console = stderr_console()
+
+    def tell(line: str) -> None:
+        console.print(line, soft_wrap=True)
+
     if not console.is_terminal:
-        return run(lambda: None)
+        return run(lambda: None, tell)
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.completed:,} requests"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=scenario.section("workload").get("num_requests"))
-        return run(lambda: progress.advance(task))
+        return run(lambda: progress.advance(task), tell)
 
 
 def _show(policy: Policy, run: RealRun, simulated: RunLog | None, *, as_json: bool) -> None:

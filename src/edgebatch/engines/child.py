@@ -17,7 +17,11 @@ from typing import cast
 from edgebatch.engines.base import Engine, EngineInfo, GenerationRequest, Prompt, Report
 from edgebatch.engines.process import ChildProcess
 from edgebatch.engines.stepping import Answer, Cancel, Question, Setup
+from edgebatch.engines.unread_prompts import UnreadPrompts
 from edgebatch.errors import EdgebatchError, EngineError, InputError, UnknownNameError
+
+_TICKS = 20
+"""Looks within ``step_timeout_seconds`` whether the child has said anything."""
 
 
 class ChildEngine(Engine):
@@ -30,7 +34,9 @@ class ChildEngine(Engine):
         name: what error messages call the engine.
         start_timeout_seconds: how long loading may take.
         step_timeout_seconds: how long requests may run without a report before the child counts
-            as hung; also how long an answer of :meth:`encode` and :meth:`decode` may take.
+            as hung; also how long an answer of :meth:`encode` and :meth:`decode` may take. For
+            prompts that it has not read yet it may take longer, since one step may read them all.
+        is_padded: whether prompts that are read together all take as long as the longest.
         environment: variables to set in the child.
     """
 
@@ -42,6 +48,7 @@ class ChildEngine(Engine):
         name: str,
         start_timeout_seconds: float = 600.0,
         step_timeout_seconds: float = 30.0,
+        is_padded: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
@@ -58,6 +65,7 @@ class ChildEngine(Engine):
         self._question_numbers = itertools.count()
         self._running: set[int] = set()
         self._owed: set[int] = set()  # submitted, and their end has not come from the child
+        self._unread = UnreadPrompts(is_padded=is_padded)
         self._is_heard = False
 
     async def start(self) -> EngineInfo:
@@ -103,6 +111,7 @@ class ChildEngine(Engine):
         self._hand_over(request)
         self._running.add(request.number)
         self._owed.add(request.number)
+        self._unread.add(request.number, request.prompt)
 
     def cancel(self, number: int) -> None:
         """Call a request off."""
@@ -154,17 +163,17 @@ class ChildEngine(Engine):
         if self._failure is not None:
             raise self._failure
         number = next(self._question_numbers)
+        # the step that is being done may be the one that reads all prompts
+        patience_seconds = self._patience_seconds()
         answer: asyncio.Future[tuple[int, ...] | str]
         answer = asyncio.get_running_loop().create_future()
         self._questions[number] = answer
         process.send(Question(number, content))
         try:
-            async with asyncio.timeout(self._step_timeout_seconds):
+            async with asyncio.timeout(patience_seconds):
                 return await answer
         except TimeoutError:
-            raise EngineError(
-                f"{self.name} has not answered for {self._step_timeout_seconds:g} s"
-            ) from None
+            raise EngineError(f"{self.name} has not answered for {patience_seconds:g} s") from None
         finally:
             del self._questions[number]
 
@@ -182,21 +191,27 @@ class ChildEngine(Engine):
             else:
                 report = cast("Report", message)
                 self._owed.difference_update(gain.number for gain in report.progress if gain.finish)
+                for gain in report.progress:
+                    self._unread.note(gain)
                 self._reports.put_nowait(report)
 
     async def _watch(self, process: ChildProcess) -> None:
         """Kill a child that has requests to run and reports nothing."""
         # quiet ticks are counted, not time: a loop that was blocked has not listened meanwhile
-        tick_seconds = self._step_timeout_seconds / 20
+        tick_seconds = self._step_timeout_seconds / _TICKS
         num_quiet = 0
-        while num_quiet < 20:
+        while num_quiet * tick_seconds < (patience_seconds := self._patience_seconds()):
             await asyncio.sleep(tick_seconds)
             num_quiet = num_quiet + 1 if self._owed and not self._is_heard else 0
             self._is_heard = False
         process.kill(
-            f"{self.name} hangs: no step has ended for {self._step_timeout_seconds:g} s "
+            f"{self.name} hangs: no step has ended for {patience_seconds:g} s "
             f"though {len(self._owed)} requests run"
         )
+
+    def _patience_seconds(self) -> float:
+        """Return how long the step that is being done may take."""
+        return self._step_timeout_seconds + self._unread.seconds
 
     def _answer(self, answer: Answer) -> None:
         waiting = self._questions.get(answer.number)
@@ -212,6 +227,7 @@ class ChildEngine(Engine):
         self._failure = self._failure or error
         self._running.clear()
         self._owed.clear()
+        self._unread.clear()
         self._reports.put_nowait(self._failure)
         for waiting in self._questions.values():
             if not waiting.done():

@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections.abc import Collection
 
-from edgebatch.engines.base import Progress, Report
+from edgebatch.engines.base import Progress, Prompt, Report
+from edgebatch.engines.unread_prompts import UnreadPrompts
 from edgebatch.errors import EngineError
 
 _PASSES = 3
@@ -18,12 +19,14 @@ class Gains:
 
     Args:
         where: who sends it, for the error.
-        silence_timeout_seconds: how long nothing may come although requests run.
+        silence_timeout_seconds: how long nothing may come although requests run, beside the time
+            for prompts that have not been read.
     """
 
     def __init__(self, where: str, silence_timeout_seconds: float) -> None:
         self._where = where
         self._silence_timeout_seconds = silence_timeout_seconds
+        self._unread = UnreadPrompts()
         self._gained: dict[int, Progress] = {}
         self._news = asyncio.Event()
         self._heard_seconds = 0.0
@@ -34,9 +37,15 @@ class Gains:
         self._heard_seconds = time.monotonic()
         self._news.set()
 
+    def expect(self, number: int, prompt: Prompt) -> None:
+        """Grant the time for reading a prompt that goes out."""
+        self._unread.add(number, prompt)
+        self._news.set()
+
     def add(self, progress: Progress) -> None:
         """Take in what a request has gained."""
         self._heard_seconds = time.monotonic()
+        self._unread.note(progress)
         earlier = self._gained.get(progress.number)
         self._gained[progress.number] = _joined(earlier, progress) if earlier else progress
         self._news.set()
@@ -65,8 +74,7 @@ class Gains:
                 async with asyncio.timeout(self._patience_seconds() if running else None):
                     await self._news.wait()
             except TimeoutError:
-                seconds = self._silence_timeout_seconds
-                said = f"nothing for {seconds:g} s; running: {len(running)}"
+                said = f"nothing for {self._limit_seconds():g} s; running: {len(running)}"
                 self.fail(EngineError(f"{self._where}: {said}"))
         for _ in range(_PASSES if len(running) > 1 else 0):
             await asyncio.sleep(0)
@@ -76,9 +84,12 @@ class Gains:
         self._gained.clear()
         return Report(time.monotonic(), progress)
 
+    def _limit_seconds(self) -> float:
+        return self._silence_timeout_seconds + self._unread.seconds
+
     def _patience_seconds(self) -> float:
         silent = time.monotonic() - self._heard_seconds
-        return max(0.0, self._silence_timeout_seconds - silent)
+        return max(0.0, self._limit_seconds() - silent)
 
 
 def _joined(first: Progress, second: Progress) -> Progress:

@@ -27,7 +27,8 @@ class LlamaCppSettings:
         cache_prompts: whether what was computed for earlier prompts may be reused, which makes
             later ones look cheaper than they are.
         start_timeout_seconds: longest time that loading may take.
-        silence_timeout_seconds: how long nothing may come although requests run.
+        silence_timeout_seconds: how long nothing may come although requests run, beside the time
+            for prompts that have not been read.
     """
 
     threads: Annotated[int, Field(ge=1, le=512)] | None = None

@@ -41,7 +41,8 @@ class OpenAISettings:
         connect_seconds: longest wait for a connection.
         call_seconds: longest wait for short answers, such as the list of models.
         loading_seconds: how long a server may say at the start that it is not ready yet.
-        silence_timeout_seconds: how long nothing may come although requests run.
+        silence_timeout_seconds: how long nothing may come although requests run, beside the time
+            for prompts that have not been read.
         health_seconds: how often servers are asked whether they are there and well.
         cache_prompts: whether what was computed for earlier prompts may be reused, which makes
             later ones look cheaper than they are; heeded by llama.cpp and vLLM.
@@ -148,6 +149,7 @@ class OpenAIEngine(Engine):
             raise InputError("number", f"request {request.number} runs already")
         if not self._running:
             self._gains.begin()
+        self._gains.expect(request.number, request.prompt)
         self._running.add(request.number)
         answer = Answer(client, server, request, self._settings.cache_prompts)
         task = asyncio.create_task(self._follow(answer))

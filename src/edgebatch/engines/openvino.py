@@ -55,7 +55,7 @@ class OpenVinoSettings:
             in a step. Steps with joiners nearly always have a new number, so with OpenVINO's own
             5000 the memory grows for hours.
         step_timeout_seconds: how long requests may run without a step before the engine counts as
-            hung.
+            hung, beside the time for prompts that have not been read.
         start_timeout_seconds: how long loading all precisions may take.
     """
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgebatch.engines.base import Engine
 from edgebatch.errors import InputError, UnknownNameError
-from edgebatch.local_models import open_model
+from edgebatch.local_models import LocalModel, open_model
 from edgebatch.registry import lookup
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ def _openvino(spec: EngineSpec) -> Engine:
     from edgebatch.engines.openvino import OpenVinoEngine, OpenVinoSettings
 
     settings = checked_settings(OpenVinoSettings, spec)
-    return OpenVinoEngine(_variants(spec, "openvino"), settings, _shown_name(spec.model))
+    model = open_model(spec.model, "openvino")
+    return OpenVinoEngine(_variants(spec, model), settings, model.name)
 
 
 def _llama_cpp(spec: EngineSpec) -> Engine:
@@ -135,7 +136,8 @@ def _llama_cpp(spec: EngineSpec) -> Engine:
     from edgebatch.engines.llama_cpp_settings import LlamaCppSettings
 
     settings = checked_settings(LlamaCppSettings, spec)
-    return LlamaCppEngine(_variants(spec, "gguf"), settings, _shown_name(spec.model))
+    model = open_model(spec.model, "gguf")
+    return LlamaCppEngine(_variants(spec, model), settings, model.name)
 
 
 def _transformers(spec: EngineSpec) -> Engine:
@@ -143,9 +145,10 @@ def _transformers(spec: EngineSpec) -> Engine:
 
     settings = checked_settings(TransformersSettings, spec)
     # one folder serves all precisions: they are made when it is loaded
-    ((stored, folder),) = open_model(spec.model, "huggingface").variants.items()
+    model = open_model(spec.model, "huggingface")
+    ((stored, folder),) = model.variants.items()
     folders = dict.fromkeys(spec.precisions or (stored,), folder)
-    return TransformersEngine(folders, settings, _shown_name(spec.model))
+    return TransformersEngine(folders, settings, model.name)
 
 
 def _openai(spec: EngineSpec) -> Engine:
@@ -160,16 +163,9 @@ def _openai(spec: EngineSpec) -> Engine:
     return OpenAIEngine(servers, settings)
 
 
-def _variants(spec: EngineSpec, format_name: str) -> dict[str, Path]:
+def _variants(spec: EngineSpec, model: LocalModel) -> dict[str, Path]:
     """Return where each wanted precision of a model lies."""
-    model = open_model(spec.model, format_name)
     return {name: model.variant(name) for name in spec.precisions or model.variants}
-
-
-def _shown_name(model: str) -> str:
-    """Return what users know a model by; names of folders may have dots in them, as in 3.1-8B."""
-    path = Path(model)
-    return path.stem if path.suffix == ".gguf" else path.name
 
 
 def checked_settings(kind: type[Settings], spec: EngineSpec) -> Settings:

@@ -1,6 +1,7 @@
 """The cost model as an engine under the wall clock: for trying things out without a model.
 
-It takes as long as the cost model says for every step, and produces numbered words.
+It takes as long as the cost model says for every step, and produces numbered words. Members count
+at their own lengths whatever the batching of the profile: rows are never padded.
 """
 
 from __future__ import annotations
@@ -59,6 +60,11 @@ class SimulatedEngine(Engine):
     Every step adds a token to everyone who runs; those who have just joined are read first. Each
     precision steps by itself and they take turns, as several models on one processor would.
 
+    Whoever is submitted without giving the event loop a turn joins together. The first step of an
+    idle engine also takes the node's ``batch_overhead_seconds``, so that a batch that nobody joins
+    takes what :func:`~edgebatch.cost.batch_seconds` says of a ragged one. Where requests join one
+    by one the cost model knows of no such time: there the node must not have it.
+
     Args:
         costs: cost model of each hosted precision; all of one node.
         time_factor: 1.2 is an engine 20 % slower than its cost model.
@@ -70,12 +76,14 @@ class SimulatedEngine(Engine):
         self._running: dict[int, _Running] = {}
         self._cancelled: set[int] = set()
         self._free_at = 0.0
+        self._begins = True  # no batch runs: the next step is the first of one
+        self._turn_at: float | None = None
         self._wake = asyncio.Event()
         self._is_on = False
 
     async def start(self) -> EngineInfo:
         """Return at once; there is nothing to load."""
-        self._is_on = True
+        self._is_on, self._turn_at = True, None
         model = next(iter(self._costs.values())).model
         return EngineInfo(
             engine="simulated",
@@ -101,7 +109,8 @@ class SimulatedEngine(Engine):
         """Let a request join at the next step."""
         lookup(self._costs, request.precision, "precision")
         prompt_tokens = len(_tokens(request.prompt))
-        self._running[request.number] = _Running(request, prompt_tokens, time.monotonic())
+        self._begins = self._begins or not self._running
+        self._running[request.number] = _Running(request, prompt_tokens, self._this_turn())
         self._wake.set()
 
     def cancel(self, number: int) -> None:
@@ -128,6 +137,7 @@ class SimulatedEngine(Engine):
         began_at = max(self._free_at, min(each.submitted_at for each in self._running.values()))
         stepping = self._next_to_step(began_at)
         seconds = self._time_factor * self._step_seconds(stepping)
+        self._begins = False
         self._free_at = began_at + seconds
         await asyncio.sleep(self._free_at - time.monotonic())
         progress = tuple(self._step(each) for each in stepping)
@@ -143,6 +153,16 @@ class SimulatedEngine(Engine):
         self._running.clear()
         self._cancelled.clear()
 
+    def _this_turn(self) -> float:
+        """Return one instant for all that is submitted in this turn of the event loop."""
+        if self._turn_at is None:
+            self._turn_at = time.monotonic()
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        return self._turn_at
+
+    def _end_turn(self) -> None:
+        self._turn_at = None
+
     def _next_to_step(self, at: float) -> list[_Running]:
         """Return who takes part in the step at an instant, all of one precision."""
         running = [each for each in self._running.values() if each.submitted_at <= at]
@@ -153,6 +173,8 @@ class SimulatedEngine(Engine):
         cost = self._costs[stepping[0].request.precision]
         per_step, per_token = cost.step_coefficients()
         seconds = cost.step_seconds
+        if self._begins:
+            seconds += cost.node.batch_overhead_seconds
         for each in stepping:
             if each.num_tokens == 0:
                 seconds += cost.prefill_seconds(float(each.prompt_tokens))

@@ -31,7 +31,7 @@ class TransformersSettings:
         threads: of the CPU; None for torch's own choice, one a core.
         max_batch: most requests of a batch; the others wait for the next one.
         step_timeout_seconds: how long requests may run without a step before the engine counts as
-            hung.
+            hung, beside the time for prompts that have not been read.
         start_timeout_seconds: how long loading all precisions may take.
     """
 
@@ -114,6 +114,7 @@ class TransformersEngine(ChildEngine):
             name="transformers",
             start_timeout_seconds=settings.start_timeout_seconds,
             step_timeout_seconds=settings.step_timeout_seconds,
+            is_padded=True,
             # a folder says all there is to know; nothing is asked of a hub
             environment={"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from edgebatch.calibration.profile import Profile
+from edgebatch.calibration.profile_schema import Source
 from edgebatch.errors import InputError
 from edgebatch.presets import (
     CostForm,
@@ -107,6 +108,18 @@ def build_hosting(document: dict[str, Any]) -> Hosting:
     )
 
 
+def profile_source(document: dict[str, Any]) -> Source | None:
+    """Return where the profile of a checked scenario comes from; None if it has no profile."""
+    return _profile(document).source if "profile" in document else None
+
+
+def _profile(document: dict[str, Any]) -> Profile:
+    try:
+        return Profile.load(document["profile"])
+    except InputError as error:
+        raise error.within("profile") from error
+
+
 def _from_profile(
     document: dict[str, Any],
 ) -> tuple[Node, Model, tuple[Precision, ...], Batching]:
@@ -119,10 +132,7 @@ def _from_profile(
         for key in given:
             if key not in allowed:
                 raise InputError(f"{section}.{key}", "must not stand beside profile, which says it")
-    try:
-        profile = Profile.load(document["profile"])
-    except InputError as error:
-        raise error.within("profile") from error
+    profile = _profile(document)
     hosted = profile.precisions
     if "hosted" in chosen:
         known = {precision.name: precision for precision in hosted}

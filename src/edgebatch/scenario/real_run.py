@@ -38,6 +38,7 @@ async def run_on_engine(
     text: str,
     workload: Workload | None = None,
     on_arrival: Callable[[], None] | None = None,
+    on_start: Callable[[EngineInfo], None] | None = None,
 ) -> RealRun:
     """Replay a scenario's workload against an engine in real time, under one policy.
 
@@ -48,6 +49,7 @@ async def run_on_engine(
         text: what prompts are cut out of.
         workload: who arrives, if not the scenario's own workload.
         on_arrival: called at each arrival, for showing progress.
+        on_start: called once the engine has started, with what it says of itself.
 
     Raises:
         EngineError: the engine could not start.
@@ -55,6 +57,8 @@ async def run_on_engine(
     """
     try:
         info = await engine.start()
+        if on_start is not None:
+            on_start(info)
         prompts = PromptSource(await engine.encode(Prompt(text=text)), scenario.seed)
         dispatcher = scenario.dispatcher(policy, engine)
         dispatcher.limit_running(info.max_running)

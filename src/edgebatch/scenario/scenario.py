@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from edgebatch.cost import require_hostable
+from edgebatch.calibration.profile_schema import Source
+from edgebatch.cost import BatchCost, require_hostable
 from edgebatch.engines import Engine
 from edgebatch.problem import Precision
 from edgebatch.radio import Channel
 from edgebatch.realtime import ContinuousDispatcher, Dispatcher, EpochDispatcher
 from edgebatch.scenario.document import overridden, read_document
-from edgebatch.scenario.hosting import build_channel, build_hosting
+from edgebatch.scenario.hosting import build_channel, build_hosting, profile_source
 from edgebatch.scenario.policy import CONTINUOUS, ROLLING, Policy
 from edgebatch.scenario.schema import ScenarioDocument
 from edgebatch.scenario.workload import build_workload
@@ -95,6 +96,11 @@ class Scenario:
         return build_hosting(self._checked)
 
     @cached_property
+    def source(self) -> Source | None:
+        """Where its profile comes from; None if it has none."""
+        return profile_source(self._checked)
+
+    @cached_property
     def workload(self) -> Workload:
         """Who arrives."""
         return build_workload(self.section("workload"), self.seed)
@@ -162,6 +168,19 @@ class Scenario:
         if policy.is_continuous:
             return (precision_that_runs(self.hosting, policy.precision),)
         return self.hosting.precisions
+
+    def step_costs(self, policy: Policy) -> tuple[BatchCost, ...]:
+        """Return what steps take in each of :meth:`precisions_run`, for a simulated engine.
+
+        As in a simulation, a batch has its overhead in epochs only: where requests join one by one
+        no batch begins.
+        """
+        node = self.hosting.node
+        if policy.is_continuous:
+            node = node.replace(batch_overhead_seconds=0.0)
+        return tuple(
+            BatchCost(node, self.hosting.model, each) for each in self.precisions_run(policy)
+        )
 
     def _epoch_scheduler(self, policy: Policy, stop: Stop) -> EpochScheduler:
         return EpochScheduler(

@@ -7,7 +7,6 @@ from typing import Any
 
 import structlog
 
-from edgebatch.cost import BatchCost
 from edgebatch.engines.registry import EngineSpec, make_engine, parse_engine
 from edgebatch.errors import InputError
 from edgebatch.scenario import ROLLING, Policy, Scenario, parse_policy, read_document
@@ -123,5 +122,5 @@ def _filled(
         precisions=tuple(each.name for each in run),
         urls=settings.urls,
         api_key=settings.upstream_key,
-        costs=[BatchCost(hosting.node, hosting.model, each) for each in run],
+        costs=scenario.step_costs(policy),
     )

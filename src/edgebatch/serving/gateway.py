@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
+from edgebatch.calibration.provenance import mismatch
 from edgebatch.engines import Engine, EngineInfo, Finish, Prompt, Sampling
 from edgebatch.errors import EngineError, InputError
 from edgebatch.realtime import Dispatcher, Job
@@ -32,6 +33,8 @@ from edgebatch.serving.slo import Slo
 from edgebatch.serving.ticket import Ticket
 from edgebatch.units import RELATIVE_TOLERANCE
 from edgebatch.workload import Arrival
+
+log = structlog.get_logger("edgebatch.gateway")
 
 _MOST_RECORDS = 10_000
 _ESTIMATE_SECONDS = 0.05
@@ -65,6 +68,7 @@ class Gateway:
         make_engine: Callable[[], Engine],
     ) -> None:
         self.settings, self.scenario, self.policy = settings, scenario, policy
+        self._source = scenario.source
         self._failures = Failures()
         self.keeper = EngineKeeper(make_engine, self._make_dispatcher, self._failures)
         self.outcomes: Counter[tuple[Outcome, Reason]] = Counter()
@@ -110,6 +114,8 @@ class Gateway:
             InputError: it cannot load the model.
         """
         await self.keeper.start()
+        if self._source is not None and (said := mismatch(self._source, self.info)):
+            log.warning("profile of something else", problem=said)
 
     async def until_failed(self) -> None:
         """Wait until it turns out that nobody can be served any more; for ever if that is not so.
