@@ -53,7 +53,7 @@ def toy_profile() -> Profile:
             ),
         ),
         quality_measure="perplexity-ratio",
-        fit=FitFigures(in_sample=ERRORS, held_out=ERRORS, noise_floor=ERRORS),
+        fit=FitFigures(in_sample=ERRORS, held_out=ERRORS, perfect_model=ERRORS),
         verdict="tells times well enough.",
         quality=(QualityFigures(precision="w8", tokens=1000, ratio=0.99, ratio_error=0.001),),
         memory=(

@@ -94,7 +94,7 @@ class Profile:
             model=Model(**given["model"], name=checked.source.model),
             precisions=tuple(Precision(**section) for section in given["precisions"]),
             quality_measure=checked.quality_measure,
-            fit=checked.fit,
+            fit=checked.fit.figures(),
             verdict=checked.verdict,
             quality=tuple(checked.quality or ()),
             memory=tuple(checked.memory or ()),

@@ -21,8 +21,8 @@ from edgebatch.problem import Batching, Model, Node, Precision
 
 _ANY_FLOPS = 1e12
 """Replaced by what is fitted."""
-_BUSY = 0.1
-"""Measurements of the same batch differ by more than this only where other things run."""
+_BUSY = 0.05
+"""Measurements lie further from the mean of two than this only where other things run."""
 
 
 def with_qualities(
@@ -68,7 +68,7 @@ def fit_figures(fit: Fit, published: Fit, times: Times) -> FitFigures:
         in_sample=fit.errors(times.fitted),
         held_out=fit.errors(times.held_out) if times.held_out else None,
         published=published.errors(judged),
-        noise_floor=times.noise_floor,
+        perfect_model=times.perfect_model,
     )
 
 
@@ -106,8 +106,8 @@ def profile_of(
 
 def _verdict(figures: FitFigures) -> str:
     text = verdict(figures)
-    noise = figures.noise_floor
-    if noise is not None and noise.median > _BUSY:
+    perfect = figures.perfect_model
+    if perfect is not None and perfect.median > _BUSY:
         text += (
             " The machine was busy with other things, or its clock changes: "
             "measure again when it is idle."

@@ -27,14 +27,15 @@ class Times:
     Attributes:
         fitted: samples to fit the cost model to, medians over the rounds.
         held_out: whole batches that the fit must not see, medians over two measurements.
-        noise_floor: the two measurements of each of these against each other, relative to their
-            mean; None if the time was up before any was repeated.
+        perfect_model: what a model that knows the true times would show on these: how far a
+            measurement of each lies from the mean of its two, which is what predictions are
+            judged by; None if the time was up before any was repeated.
         rounds: how often the grid was begun.
     """
 
     fitted: tuple[Sample, ...]
     held_out: tuple[Sample, ...]
-    noise_floor: Errors | None
+    perfect_model: Errors | None
     rounds: int
 
 
@@ -85,7 +86,7 @@ def _gathered(fitted: Iterable[Sample], held_out: Sequence[Sample], rounds: int)
     return Times(
         fitted=medians(fitted),
         held_out=medians(held_out),
-        noise_floor=_noise_floor(held_out),
+        perfect_model=_perfect_model(held_out),
         rounds=rounds,
     )
 
@@ -111,12 +112,13 @@ def _median(samples: Sequence[Sample]) -> Sample:
     )
 
 
-def _noise_floor(held_out: Iterable[Sample]) -> Errors | None:
-    differences = [
-        abs(first.seconds - second.seconds) / ((first.seconds + second.seconds) / 2.0)
+def _perfect_model(held_out: Iterable[Sample]) -> Errors | None:
+    # the mean of two errs as half of their difference does, if what disturbs them is independent
+    deviations = [
+        abs(first.seconds - second.seconds) / (first.seconds + second.seconds)
         for first, second, *_ in (alike for alike in _alike(held_out) if len(alike) > 1)
     ]
-    return relative_errors(differences) if differences else None
+    return relative_errors(deviations) if deviations else None
 
 
 def relative_errors(errors: Sequence[float]) -> Errors:

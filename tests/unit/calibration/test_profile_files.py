@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from edgebatch.calibration.profile import FORMAT, Profile
+from edgebatch.calibration.profile_schema import Errors
 from edgebatch.errors import InputError
 from toy_profile import toy_profile
 
@@ -42,6 +43,16 @@ def test_a_file_says_its_format_and_leaves_out_what_was_not_measured(tmp_path: P
     assert "[[quality]]" not in text
     assert "published" not in text
     assert Profile.load(path).quality == ()
+
+
+def test_two_measurements_against_each_other_in_older_files_count_half() -> None:
+    document = toy_profile().document()
+    document["fit"]["noise_floor"] = {"count": 30, "median": 0.1, "p95": 0.3, "worst": 0.5}
+    assert Profile.from_document(document) == toy_profile()
+    del document["fit"]["perfect_model"]
+    halves = Errors(count=30, median=0.05, p95=0.15, worst=0.25)
+    assert Profile.from_document(document).fit.perfect_model == halves
+    assert "noise_floor" not in Profile.from_document(document).document()["fit"]
 
 
 def test_attention_factors_are_read_only_where_they_are_given(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from virtual_engine import VirtualEngine
 
 from edgebatch.calibration.bench import Bench
 from edgebatch.calibration.cuts import TokenCuts
-from edgebatch.calibration.fit import fit_samples
+from edgebatch.calibration.fit import Fit, fit_samples
 from edgebatch.calibration.plan import Effort, Limits, Pace, planned_trials
 from edgebatch.calibration.samples import Kind, Member, Sample
 from edgebatch.calibration.times import Times, measure_times, medians
@@ -84,8 +84,8 @@ def test_without_noise_the_fit_finds_the_cost_model_again() -> None:
     times = measure(engine)
     fit = fit_samples(times.fitted, NODE, MODEL, (F16, W8))
     assert fit.errors(times.held_out).worst < 1e-6
-    assert times.noise_floor is not None
-    assert times.noise_floor.worst < 1e-9
+    assert times.perfect_model is not None
+    assert times.perfect_model.worst < 1e-9
     for precision in fit.precisions:
         found = BatchCost(fit.node, fit.model, precision)
         true = engine.costs[precision.name]
@@ -104,6 +104,17 @@ def test_with_noise_it_finds_it_within_the_noise() -> None:
             engine.costs[precision.name].step_seconds, rel=0.05
         )
     assert fit.errors(times.held_out).median < 0.02
+
+
+def test_the_true_model_shows_about_the_errors_that_repetition_says_it_would() -> None:
+    engine = VirtualEngine(toy_costs(), noise=0.5)
+    trials = [Trial("w8", (Lengths(20 + k, 4),), held_out=True) for k in range(200)]
+    measured = measure_times(bench_of(engine), trials, 60.0, seed=0, clock=engine.clock)
+    times = asyncio.run(measured)
+    true = Fit(NODE, MODEL, (F16, W8)).errors(times.held_out)
+    assert times.perfect_model is not None
+    assert times.perfect_model.median == pytest.approx(true.median, rel=0.2)
+    assert times.perfect_model.p95 == pytest.approx(true.p95, rel=0.2)
 
 
 def test_an_engine_without_steps_is_fitted_as_well() -> None:
