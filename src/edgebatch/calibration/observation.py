@@ -59,6 +59,11 @@ class Together:
     times: Times
     num_cut_short: int = 0
 
+    @property
+    def preallocated_tokens(self) -> int:
+        """Tokens in the cache of each precision that ``loaded_bytes`` holds; 0 if caches grow."""
+        return (self.capacity_tokens or 0) if self.info.preallocates else 0
+
 
 class _Started(NamedTuple):
     engine: Engine
