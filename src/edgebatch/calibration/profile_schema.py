@@ -93,7 +93,7 @@ class QualityFigures(_Part):
         ratio, ratio_error: from paired differences over the same tokens.
         divergence, divergence_error: mean Kullback–Leibler divergence, nats.
         agreement, agreement_error: share of tokens at which both find the same token likeliest.
-        separable: whether the loss is above two standard errors.
+        separable: whether perplexity differs by more than two standard errors, either way.
     """
 
     precision: Name
