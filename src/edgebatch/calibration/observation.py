@@ -132,6 +132,7 @@ async def observe_together(
         bench, limits = started.bench, started.limits
         now = [await measured_pace(bench, name, limits) for name in subject.names]
         loaded = await started.engine.memory_bytes()
+        effort = replace(effort, has_steps=started.info.has_steps)
         if bench.is_padded:
             effort = replace(effort, joining=False, uneven=True)
         trials = planned_trials(subject.names, limits, slowest([*paces, *now]), effort, seed=seed)

@@ -14,7 +14,7 @@ import numpy as np
 from edgebatch.calibration.bench import Bench, Clock
 from edgebatch.calibration.profile_schema import Errors
 from edgebatch.calibration.samples import Kind, Sample
-from edgebatch.calibration.trials import Trial
+from edgebatch.calibration.trials import FEWEST_TIMED_PASSES, Trial
 
 _MOST_ROUNDS = 7
 _HELD_OUT_ROUNDS = 2
@@ -77,9 +77,14 @@ async def measure_times(
             if trial.held_out:
                 held_out.extend(sample for sample in samples if sample.kind is Kind.BATCH)
             else:
-                fitted.extend(samples)
+                fitted.extend(each for each in samples if bench.has_steps or _is_timed(each))
             on_progress(min(1.0, (clock() - began) / budget_seconds))
     return _gathered(fitted, held_out, rounds)
+
+
+def _is_timed(sample: Sample) -> bool:
+    """Return whether a stretch between two arrivals is long enough for its time to mean much."""
+    return sample.kind is not Kind.DECODE or sample.passes >= FEWEST_TIMED_PASSES
 
 
 def _gathered(fitted: Iterable[Sample], held_out: Sequence[Sample], rounds: int) -> Times:
