@@ -61,6 +61,7 @@ def toy_profile() -> Profile:
                 precision="w8", state="weights", predicted_bytes=128.0, measured_bytes=150.0
             ),
         ),
+        start_seconds={"w16": 1.5, "w8": 0.9},
         samples=(
             SampleFigures(
                 precision="w8",

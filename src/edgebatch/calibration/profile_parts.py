@@ -103,6 +103,7 @@ def profile_of(
         batching=Batching.PADDED if is_padded(together.info) else Batching.RAGGED,
         quality=tuple(map(_quality_figures, qualities)),
         memory=_memory(fit, alone, together),
+        start_seconds=alone.start_seconds,
         samples=sample_figures((*together.times.fitted, *together.times.held_out)),
     )
 

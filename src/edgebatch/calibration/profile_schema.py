@@ -224,3 +224,6 @@ class ProfileDocument(Section):
     quality: Annotated[list[QualityFigures], Field(description="a list of tables")] = ABSENT
     memory: Annotated[list[MemoryFigures], Field(description="a list of tables")] = ABSENT
     samples: Annotated[list[SampleFigures], Field(description="a list of tables")] = ABSENT
+    start_seconds: Annotated[
+        dict[str, NotNegative], Field(description="a table of seconds by precision")
+    ] = ABSENT
