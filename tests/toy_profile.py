@@ -53,7 +53,7 @@ def toy_profile() -> Profile:
             ),
         ),
         quality_measure="perplexity-ratio",
-        fit=FitFigures(in_sample=ERRORS, held_out=ERRORS, noise_floor=ERRORS),
+        fit=FitFigures(in_sample=ERRORS, held_out=ERRORS, perfect_model=ERRORS),
         verdict="tells times well enough.",
         quality=(QualityFigures(precision="w8", tokens=1000, ratio=0.99, ratio_error=0.001),),
         memory=(
@@ -61,6 +61,7 @@ def toy_profile() -> Profile:
                 precision="w8", state="weights", predicted_bytes=128.0, measured_bytes=150.0
             ),
         ),
+        start_seconds={"w16": 1.5, "w8": 0.9},
         samples=(
             SampleFigures(
                 precision="w8",

@@ -182,12 +182,12 @@ def _expected(schema: type[Section], keys: Sequence[str | int]) -> str:
 
 
 def _item_description(schema: type[Section], keys: Sequence[str | int]) -> str | None:
-    """Return what an item of a list must be; None where ``keys`` lead to none, or to a section."""
-    if len(keys) < 2 or not isinstance(keys[-1], int):
+    """Return what an item of a list or a table of free names must be; None for anything else."""
+    if len(keys) < 2:
         return None
     field = _section_at(schema, keys[:-2]).model_fields.get(str(keys[-2]))
     arguments = get_args(field.annotation) if field is not None else ()
-    for metadata in getattr(arguments[0], "__metadata__", ())[::-1] if arguments else ():
+    for metadata in getattr(arguments[-1], "__metadata__", ())[::-1] if arguments else ():
         if isinstance(metadata, FieldInfo) and metadata.description:
             return metadata.description
     return None

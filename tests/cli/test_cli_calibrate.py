@@ -28,6 +28,7 @@ def test_it_prints_tables_that_fit_and_writes_a_profile_and_a_plot(tmp_path: Pat
     assert "<svg" in plot.read_text()
     profile = Profile.load(output)
     assert [precision.name for precision in profile.precisions] == ["f16", "w4"]
+    assert all(profile.start_seconds[name] > 0.0 for name in ("f16", "w4"))
 
 
 def test_json_holds_the_profile_and_the_batches_that_judged_it(tmp_path: Path) -> None:
@@ -36,6 +37,7 @@ def test_json_holds_the_profile_and_the_batches_that_judged_it(tmp_path: Path) -
     assert result.returncode == 0, result.stderr
     document = json.loads(result.stdout)
     assert document["quality_measure"] == "agreement"
+    assert list(document["start_seconds"]) == ["f16", "w4"]
     assert document["precisions"][1]["quality"] == document["quality"][1]["agreement"]
     assert document["fit"]["held_out"]["count"] == len(document["held_out"])
     assert all(batch["predicted_seconds"] > 0.0 for batch in document["held_out"])

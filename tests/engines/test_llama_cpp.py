@@ -162,6 +162,7 @@ def test_what_does_not_fit_a_slot_fails_and_nothing_else() -> None:
         async with started("w8") as (engine, info):
             assert info.max_context_tokens == 256
             assert info.max_running == 4
+            assert info.preallocates
             long, longer = Prompt(tokens=(11,) * 250), Prompt(tokens=(11,) * 300)
             found = await outcomes(
                 engine,

@@ -34,7 +34,7 @@ class Bench:
         clock: that of the engine's reports.
 
     Attributes:
-        is_padded: as given.
+        has_steps, is_padded: as given.
         num_cut_short: trials in which an answer ended before its limit.
     """
 
@@ -49,7 +49,7 @@ class Bench:
         clock: Clock = time.monotonic,
     ) -> None:
         self._engine = engine
-        self._has_steps = has_steps
+        self.has_steps = has_steps
         self._cuts = cuts
         self._sampling = Sampling(ignore_end=ignores_end)
         self.is_padded = is_padded
@@ -76,7 +76,7 @@ class Bench:
         answers = [lengths.output_tokens for lengths in (*trial.members, *trial.joiners)]
         if self.is_padded:
             return padded_samples(trial.precision, list(prompts.values()), answers, reports, ended)
-        if self._has_steps:
+        if self.has_steps:
             samples = step_samples(trial.precision, prompts, reports)
         else:
             samples = stretch_samples(trial.precision, prompts, reports, submitted)

@@ -57,8 +57,8 @@ def verdict(figures: FitFigures) -> str:
         f"tells {which} within {judged.p95:.1%} in 95 of 100 cases "
         f"(median error {judged.median:.1%}, {judged.count} samples)"
     )
-    if figures.noise_floor is not None:
-        text += f"; measured twice, the same differs by {figures.noise_floor.median:.1%}"
+    if figures.perfect_model is not None:
+        text += f"; a perfect model's median error would be {figures.perfect_model.median:.1%}"
     if figures.published is not None:
         text += f"; the published form's median error is {figures.published.median:.0%}"
     return text + "."

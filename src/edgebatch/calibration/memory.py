@@ -126,37 +126,67 @@ def memory_figures(
     together_bytes: int,
     model: Model,
     precisions: Sequence[Precision],
+    *,
+    preallocated_tokens: int = 0,
 ) -> list[MemoryFigures]:
-    """Return predicted beside measured: weights, and caches filled slowly and at once."""
+    """Return predicted beside measured: weights, and caches filled slowly and at once.
+
+    Caches that an engine holds from its start do not grow, and are told with the weights.
+
+    Args:
+        alone: the engine with each precision by itself.
+        together_bytes: what it held with all of them.
+        model: what it serves.
+        precisions: all of them.
+        preallocated_tokens: in the cache of each from the start; 0 for caches that grow.
+    """
     runtime = runtime_bytes(alone, together_bytes)
     by_name = {precision.name: precision for precision in precisions}
-    state = "weights" if runtime > 0.0 else "weights and engine"
+    state = _loaded_state(runtime > 0.0, preallocated_tokens > 0)
     figures = []
     for each in alone:
         precision = by_name[each.precision]
-        weights = weight_bytes(model, precision)
+        per_token = kv_bytes_per_token(model, precision)
+        expected = weight_bytes(model, precision) + preallocated_tokens * per_token
         loaded = max(0.0, each.loaded_bytes - runtime)
-        figures.append(_figure(precision, state, weights, loaded))
+        figures.append(_figure(precision, state, expected, loaded))
         figures.extend(
             _figure(
                 precision,
                 f"{filled.tokens} tokens {'read at once' if filled.at_once else 'in the cache'}",
-                filled.tokens * kv_bytes_per_token(model, precision),
+                filled.tokens * per_token,
                 filled.grown_bytes,
             )
             for filled in each.filled
+            if not preallocated_tokens
         )
     return figures
 
 
+def _loaded_state(is_without_engine: bool, has_cache: bool) -> str:
+    if is_without_engine:
+        return "weights and cache" if has_cache else "weights"
+    return "weights, engine and cache" if has_cache else "weights and engine"
+
+
 def working_bytes(
-    alone: Sequence[PrecisionMemory], model: Model, precisions: Sequence[Precision]
+    alone: Sequence[PrecisionMemory],
+    model: Model,
+    precisions: Sequence[Precision],
+    preallocated_tokens: int = 0,
 ) -> float:
-    """Return the most that filling caches took beyond what the cost model says that caches take."""
+    """Return the most that filling caches took beyond what the cost model says that caches take.
+
+    Caches that are held from the start take nothing more: all that grows is beyond them.
+    """
     by_name = {precision.name: precision for precision in precisions}
+
+    def grown_cache_bytes(name: str, tokens: int) -> float:
+        return 0.0 if preallocated_tokens else tokens * kv_bytes_per_token(model, by_name[name])
+
     return max(
         (
-            filled.grown_bytes - filled.tokens * kv_bytes_per_token(model, by_name[each.precision])
+            filled.grown_bytes - grown_cache_bytes(each.precision, filled.tokens)
             for each in alone
             for filled in each.filled
         ),

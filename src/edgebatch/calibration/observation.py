@@ -59,6 +59,11 @@ class Together:
     times: Times
     num_cut_short: int = 0
 
+    @property
+    def preallocated_tokens(self) -> int:
+        """Tokens in the cache of each precision that ``loaded_bytes`` holds; 0 if caches grow."""
+        return (self.capacity_tokens or 0) if self.info.preallocates else 0
+
 
 class _Started(NamedTuple):
     engine: Engine
@@ -127,6 +132,7 @@ async def observe_together(
         bench, limits = started.bench, started.limits
         now = [await measured_pace(bench, name, limits) for name in subject.names]
         loaded = await started.engine.memory_bytes()
+        effort = replace(effort, has_steps=started.info.has_steps)
         if bench.is_padded:
             effort = replace(effort, joining=False, uneven=True)
         trials = planned_trials(subject.names, limits, slowest([*paces, *now]), effort, seed=seed)

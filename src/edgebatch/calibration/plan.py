@@ -7,7 +7,13 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from edgebatch.calibration.trials import Lengths, Trial, level_trial, uneven
+from edgebatch.calibration.trials import (
+    FEWEST_TIMED_PASSES,
+    Lengths,
+    Trial,
+    level_trial,
+    uneven,
+)
 
 _PROMPTS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _LARGEST_SIZE = 32
@@ -81,6 +87,8 @@ class Effort:
         joining: whether to measure requests that join a running batch.
         uneven: whether prompts of a batch must differ, as real ones do: an engine that pads has
             more to do as soon as there is padding.
+        has_steps: whether the engine reports its steps. Where it does not, decoding is seen from
+            one arrival to another only, while nobody joins or ends, and takes longer answers.
     """
 
     budget_seconds: float
@@ -88,6 +96,7 @@ class Effort:
     held_out: int = 16
     joining: bool = True
     uneven: bool = False
+    has_steps: bool = True
 
 
 def planned_trials(
@@ -143,7 +152,8 @@ def _affordable_grid(
 
 def _grid(limits: Limits, effort: Effort, every: int) -> list[Trial]:
     """Return all trials of every first, second or third size, with as many fewer passes."""
-    output = max(_FEWEST_PASSES, effort.decode_passes // every) + 1
+    fewest = _FEWEST_PASSES if effort.has_steps else 2 * FEWEST_TIMED_PASSES
+    output = max(fewest, effort.decode_passes // every) + 1
     largest = min(_LARGEST_SIZE, limits.max_running or _LARGEST_SIZE)
     sizes = [2**k for k in range(0, largest.bit_length(), every) if 2**k <= largest]
     shapes = [
@@ -154,14 +164,20 @@ def _grid(limits: Limits, effort: Effort, every: int) -> list[Trial]:
         if size == 1 or _PROMPTS.index(prompt) % 2
     ]
     if effort.joining:
-        shapes += [
-            Trial("", (Lengths(48, 8),) * size, (Lengths(prompt, 2),) * joiners)
-            for size in (2, 8)
-            for joiners, prompt in ((1, 32), (1, 256), (4, 96))
-        ]
+        shapes += _joined(effort)
     if effort.uneven:
         shapes = [uneven(shape) for shape in shapes]
     return [shape for shape in shapes if limits.allow(shape)]
+
+
+def _joined(effort: Effort) -> list[Trial]:
+    """Return trials in which requests join others, who are still there when these end."""
+    answer = 2 if effort.has_steps else 2 * FEWEST_TIMED_PASSES
+    return [
+        Trial("", (Lengths(48, answer + 6),) * size, (Lengths(prompt, answer),) * joiners)
+        for size in (2, 8)
+        for joiners, prompt in ((1, 32), (1, 256), (4, 96))
+    ]
 
 
 def _cheapest(shapes: Iterable[Trial], pace: Pace, budget_seconds: float) -> list[Trial]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ class Profile:
         samples: what was measured, in figures.
         batching: as which lengths members of a batch count; what scenarios take unless they say
             otherwise.
+        start_seconds: how long the engine takes to start with one precision alone, by precision;
+            empty if that was not measured.
     """
 
     source: Source
@@ -57,6 +60,7 @@ class Profile:
     memory: tuple[MemoryFigures, ...] = ()
     samples: tuple[SampleFigures, ...] = ()
     batching: Batching = Batching.RAGGED
+    start_seconds: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: str | Path) -> Profile:
@@ -94,12 +98,13 @@ class Profile:
             model=Model(**given["model"], name=checked.source.model),
             precisions=tuple(Precision(**section) for section in given["precisions"]),
             quality_measure=checked.quality_measure,
-            fit=checked.fit,
+            fit=checked.fit.figures(),
             verdict=checked.verdict,
             quality=tuple(checked.quality or ()),
             memory=tuple(checked.memory or ()),
             samples=tuple(checked.samples or ()),
             batching=given.get("batching", Batching.RAGGED),
+            start_seconds=checked.start_seconds or {},
         )
 
     def document(self) -> dict[str, Any]:
@@ -116,12 +121,13 @@ class Profile:
             "node": node_section(self.node),
             "model": model_section(self.model),
             "precisions": [precision_section(precision) for precision in self.precisions],
+            "start_seconds": dict(self.start_seconds),
             "fit": _plain(self.fit),
             "quality": [_plain(each) for each in self.quality],
             "memory": [_plain(each) for each in self.memory],
             "samples": [_plain(each) for each in self.samples],
         }
-        return {key: value for key, value in parts.items() if value != []}
+        return {key: value for key, value in parts.items() if value not in ([], {})}
 
     def save(self, path: str | Path) -> None:
         """Write the profile to a TOML file, whole or not at all.

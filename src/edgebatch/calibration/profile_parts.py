@@ -13,7 +13,13 @@ from edgebatch.calibration.machine import this_machine
 from edgebatch.calibration.memory import memory_figures, working_bytes
 from edgebatch.calibration.observation import Alone, Together, is_padded
 from edgebatch.calibration.profile import Profile
-from edgebatch.calibration.profile_schema import FitFigures, Measure, QualityFigures, Source
+from edgebatch.calibration.profile_schema import (
+    FitFigures,
+    Measure,
+    MemoryFigures,
+    QualityFigures,
+    Source,
+)
 from edgebatch.calibration.quality import PrecisionQuality, QualityKind
 from edgebatch.calibration.times import Times
 from edgebatch.cost import kv_bytes_per_token, weight_bytes
@@ -21,8 +27,8 @@ from edgebatch.problem import Batching, Model, Node, Precision
 
 _ANY_FLOPS = 1e12
 """Replaced by what is fitted."""
-_BUSY = 0.1
-"""Measurements of the same batch differ by more than this only where other things run."""
+_BUSY = 0.05
+"""Measurements lie further from the mean of two than this only where other things run."""
 
 
 def with_qualities(
@@ -49,14 +55,14 @@ def bare_node(
     weights, reserve and the engine's caches take, or what the machine has if that is less.
     """
     weights = sum(weight_bytes(model, precision) for precision in precisions)
-    loaded = together.loaded_bytes
+    each_token = [kv_bytes_per_token(model, precision) for precision in precisions]
+    loaded, preallocated = together.loaded_bytes, together.preallocated_tokens
     reserve = 0.0
     if loaded is not None:
-        working = working_bytes(alone.memory, model, precisions)
-        reserve = max(0.0, loaded - weights) + max(0.0, working)
-    per_token = max(kv_bytes_per_token(model, precision) for precision in precisions)
+        working = working_bytes(alone.memory, model, precisions, preallocated)
+        reserve = max(0.0, loaded - weights - preallocated * sum(each_token)) + max(0.0, working)
     if together.capacity_tokens is not None:
-        taken = weights + reserve + together.capacity_tokens * per_token
+        taken = weights + reserve + together.capacity_tokens * max(each_token)
         usable_bytes = min(usable_bytes, taken)
     return Node(memory_bytes=usable_bytes, flops=_ANY_FLOPS, reserved_bytes=reserve)
 
@@ -68,7 +74,7 @@ def fit_figures(fit: Fit, published: Fit, times: Times) -> FitFigures:
         in_sample=fit.errors(times.fitted),
         held_out=fit.errors(times.held_out) if times.held_out else None,
         published=published.errors(judged),
-        noise_floor=times.noise_floor,
+        perfect_model=times.perfect_model,
     )
 
 
@@ -83,7 +89,6 @@ def profile_of(
 ) -> Profile:
     """Return the profile of what was observed and fitted."""
     source = _source(fit.model, together, declared)
-    loaded = together.loaded_bytes
     measure: Measure = "assumed"
     if qualities:
         measure = "agreement" if kind is QualityKind.AGREEMENT else "perplexity-ratio"
@@ -97,17 +102,26 @@ def profile_of(
         verdict=" ".join(filter(None, (_verdict(figures), declared.caveat))),
         batching=Batching.PADDED if is_padded(together.info) else Batching.RAGGED,
         quality=tuple(map(_quality_figures, qualities)),
-        memory=()
-        if loaded is None
-        else tuple(memory_figures(alone.memory, loaded, fit.model, fit.precisions)),
+        memory=_memory(fit, alone, together),
+        start_seconds=alone.start_seconds,
         samples=sample_figures((*together.times.fitted, *together.times.held_out)),
     )
 
 
+def _memory(fit: Fit, alone: Alone, together: Together) -> tuple[MemoryFigures, ...]:
+    if together.loaded_bytes is None:
+        return ()
+    found = memory_figures(
+        *(alone.memory, together.loaded_bytes, fit.model, fit.precisions),
+        preallocated_tokens=together.preallocated_tokens,
+    )
+    return tuple(found)
+
+
 def _verdict(figures: FitFigures) -> str:
     text = verdict(figures)
-    noise = figures.noise_floor
-    if noise is not None and noise.median > _BUSY:
+    perfect = figures.perfect_model
+    if perfect is not None and perfect.median > _BUSY:
         text += (
             " The machine was busy with other things, or its clock changes: "
             "measure again when it is idle."

@@ -93,7 +93,7 @@ class QualityFigures(_Part):
         ratio, ratio_error: from paired differences over the same tokens.
         divergence, divergence_error: mean Kullback–Leibler divergence, nats.
         agreement, agreement_error: share of tokens at which both find the same token likeliest.
-        separable: whether the loss is above two standard errors.
+        separable: whether perplexity differs by more than two standard errors, either way.
     """
 
     precision: Name
@@ -138,6 +138,12 @@ class Errors(_Part):
     p95: NotNegative
     worst: NotNegative
 
+    def halved(self) -> Errors:
+        """Return the summary of errors half as large."""
+        return Errors(
+            count=self.count, median=self.median / 2, p95=self.p95 / 2, worst=self.worst / 2
+        )
+
 
 class FitFigures(_Part):
     """How well the fitted model tells times.
@@ -147,13 +153,37 @@ class FitFigures(_Part):
         held_out: on samples that it was not; None if there were none.
         published: of the published form, fitted to the same samples, on the held-out ones, or on
             the fitted ones if there are none.
-        noise_floor: two measurements of the same thing against each other; None if not measured.
+        perfect_model: what a model that knows the true times would show on the held-out ones,
+            by how far their repetitions lie from their means; None if nothing was repeated.
     """
 
     in_sample: Annotated[Errors, Field(description="a table of errors")]
     held_out: Annotated[Errors | None, Field(description="a table of errors")] = None
     published: Annotated[Errors | None, Field(description="a table of errors")] = None
+    perfect_model: Annotated[Errors | None, Field(description="a table of errors")] = None
+
+
+class FitSection(FitFigures):
+    """The figures as a file has them.
+
+    Attributes:
+        noise_floor: in files of before ``perfect_model``, two measurements of the same thing
+            against each other: twice what a perfect model would show.
+    """
+
     noise_floor: Annotated[Errors | None, Field(description="a table of errors")] = None
+
+    def figures(self) -> FitFigures:
+        """Return them in today's terms."""
+        perfect = self.perfect_model
+        if perfect is None and self.noise_floor is not None:
+            perfect = self.noise_floor.halved()
+        return FitFigures(
+            in_sample=self.in_sample,
+            held_out=self.held_out,
+            published=self.published,
+            perfect_model=perfect,
+        )
 
 
 class SampleFigures(_Part):
@@ -190,7 +220,10 @@ class ProfileDocument(Section):
     precisions: Annotated[
         list[PrecisionSection], Field(min_length=1, description="a list of at least one precision")
     ]
-    fit: Annotated[FitFigures, Field(description="a table of errors")]
+    fit: Annotated[FitSection, Field(description="a table of errors")]
     quality: Annotated[list[QualityFigures], Field(description="a list of tables")] = ABSENT
     memory: Annotated[list[MemoryFigures], Field(description="a list of tables")] = ABSENT
     samples: Annotated[list[SampleFigures], Field(description="a list of tables")] = ABSENT
+    start_seconds: Annotated[
+        dict[str, NotNegative], Field(description="a table of seconds by precision")
+    ] = ABSENT

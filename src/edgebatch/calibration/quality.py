@@ -69,7 +69,7 @@ class PrecisionQuality:
 
     @property
     def separable(self) -> bool:
-        """Whether the perplexity differs from that of 16 bits by more than its errors."""
+        """Whether perplexity differs by more than two standard errors, either way."""
         ratio = self.perplexity_ratio
         return abs(ratio.value - 1.0) > SEPARABLE_ERRORS * ratio.standard_error
 

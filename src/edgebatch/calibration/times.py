@@ -14,7 +14,7 @@ import numpy as np
 from edgebatch.calibration.bench import Bench, Clock
 from edgebatch.calibration.profile_schema import Errors
 from edgebatch.calibration.samples import Kind, Sample
-from edgebatch.calibration.trials import Trial
+from edgebatch.calibration.trials import FEWEST_TIMED_PASSES, Trial
 
 _MOST_ROUNDS = 7
 _HELD_OUT_ROUNDS = 2
@@ -27,14 +27,15 @@ class Times:
     Attributes:
         fitted: samples to fit the cost model to, medians over the rounds.
         held_out: whole batches that the fit must not see, medians over two measurements.
-        noise_floor: the two measurements of each of these against each other, relative to their
-            mean; None if the time was up before any was repeated.
+        perfect_model: what a model that knows the true times would show on these: how far a
+            measurement of each lies from the mean of its two, which is what predictions are
+            judged by; None if the time was up before any was repeated.
         rounds: how often the grid was begun.
     """
 
     fitted: tuple[Sample, ...]
     held_out: tuple[Sample, ...]
-    noise_floor: Errors | None
+    perfect_model: Errors | None
     rounds: int
 
 
@@ -76,16 +77,21 @@ async def measure_times(
             if trial.held_out:
                 held_out.extend(sample for sample in samples if sample.kind is Kind.BATCH)
             else:
-                fitted.extend(samples)
+                fitted.extend(each for each in samples if bench.has_steps or _is_timed(each))
             on_progress(min(1.0, (clock() - began) / budget_seconds))
     return _gathered(fitted, held_out, rounds)
+
+
+def _is_timed(sample: Sample) -> bool:
+    """Return whether a stretch between two arrivals is long enough for its time to mean much."""
+    return sample.kind is not Kind.DECODE or sample.passes >= FEWEST_TIMED_PASSES
 
 
 def _gathered(fitted: Iterable[Sample], held_out: Sequence[Sample], rounds: int) -> Times:
     return Times(
         fitted=medians(fitted),
         held_out=medians(held_out),
-        noise_floor=_noise_floor(held_out),
+        perfect_model=_perfect_model(held_out),
         rounds=rounds,
     )
 
@@ -111,12 +117,13 @@ def _median(samples: Sequence[Sample]) -> Sample:
     )
 
 
-def _noise_floor(held_out: Iterable[Sample]) -> Errors | None:
-    differences = [
-        abs(first.seconds - second.seconds) / ((first.seconds + second.seconds) / 2.0)
+def _perfect_model(held_out: Iterable[Sample]) -> Errors | None:
+    # the mean of two errs as half of their difference does, if what disturbs them is independent
+    deviations = [
+        abs(first.seconds - second.seconds) / (first.seconds + second.seconds)
         for first, second, *_ in (alike for alike in _alike(held_out) if len(alike) > 1)
     ]
-    return relative_errors(differences) if differences else None
+    return relative_errors(deviations) if deviations else None
 
 
 def relative_errors(errors: Sequence[float]) -> Errors:

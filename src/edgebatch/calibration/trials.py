@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+FEWEST_TIMED_PASSES = 4
+"""The time of fewer between two arrivals over HTTP is jitter as much as it is decoding."""
+
 
 class Lengths(NamedTuple):
     """One request of a trial: tokens of its prompt and of its answer."""

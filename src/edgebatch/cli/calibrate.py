@@ -207,8 +207,7 @@ def _print(calibration: Calibration, as_json: bool) -> None:
         held_out = [
             sample_record(calibration, sample) for sample in calibration.together.times.held_out
         ]
-        starts = calibration.alone.start_seconds
-        print_json({**profile.document(), "start_seconds": starts, "held_out": held_out})
+        print_json({**profile.document(), "held_out": held_out})
         return
     tables = [
         overview_table(calibration),

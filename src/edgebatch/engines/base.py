@@ -143,6 +143,7 @@ class EngineInfo:
         settings: what else matters to whoever compares figures, such as run-time quantisation.
         has_steps: whether its reports are its steps.
         start_seconds: how long starting took.
+        preallocates: whether it takes the memory of all its caches as it starts.
     """
 
     engine: str
@@ -155,6 +156,7 @@ class EngineInfo:
     has_steps: bool = False
     start_seconds: float = 0.0
     vocabulary_size: int | None = None
+    preallocates: bool = False
 
 
 class Engine(ABC):

@@ -96,6 +96,7 @@ class LlamaCppEngine(Engine):
             model=self._name,
             settings=self._shown(self._http),
             start_seconds=time.monotonic() - started,
+            preallocates=True,
         )
 
     def server(self, precision: str) -> HttpServer:

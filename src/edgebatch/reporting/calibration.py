@@ -68,7 +68,7 @@ def times_table(calibration: Calibration) -> Table:
 
 
 def errors_table(calibration: Calibration) -> Table:
-    """Return how well held-out batches are predicted, beside the published form and the noise."""
+    """Return how well held-out batches are predicted, and how well they could be at best."""
     fit = calibration.fit
     figures = calibration.profile.fit
     held_out = calibration.together.times.held_out
@@ -84,7 +84,7 @@ def errors_table(calibration: Calibration) -> Table:
             rows.append((f"  in {precision.name}", fit.errors(own)))
     rows += [
         ("published form", figures.published),
-        ("one measurement by another", figures.noise_floor),
+        ("a perfect model would show", figures.perfect_model),
         ("fitted samples", figures.in_sample),
     ]
     columns = [

@@ -223,10 +223,10 @@ def test_the_verdict_judges_by_what_was_held_out() -> None:
         "(median error 1.0%, 90 samples)."
     )
     everything = FitFigures(
-        in_sample=fitted, held_out=held_out, noise_floor=noise, published=published
+        in_sample=fitted, held_out=held_out, perfect_model=noise, published=published
     )
     assert verdict(everything) == (
         "tells times that it was not fitted to within 5.1% in 95 of 100 cases "
-        "(median error 2.0%, 30 samples); measured twice, the same differs by 1.5%; "
+        "(median error 2.0%, 30 samples); a perfect model's median error would be 1.5%; "
         "the published form's median error is 62%."
     )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from edgebatch.calibration.profile import FORMAT, Profile
+from edgebatch.calibration.profile_schema import Errors
 from edgebatch.errors import InputError
 from toy_profile import toy_profile
 
@@ -36,12 +37,30 @@ def test_a_profile_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_file_says_its_format_and_leaves_out_what_was_not_measured(tmp_path: Path) -> None:
     path = tmp_path / "profile.toml"
-    toy_profile().replace(quality=(), memory=(), samples=()).save(path)
+    toy_profile().replace(quality=(), memory=(), samples=(), start_seconds={}).save(path)
     text = path.read_text(encoding="utf-8")
     assert text.startswith("format = 1\n")
     assert "[[quality]]" not in text
     assert "published" not in text
+    assert "start_seconds" not in text
     assert Profile.load(path).quality == ()
+
+
+def test_a_file_says_how_long_the_engine_takes_to_start_with_each_precision() -> None:
+    document = toy_profile().document()
+    assert document["start_seconds"] == {"w16": 1.5, "w8": 0.9}
+    del document["start_seconds"]
+    assert Profile.from_document(document) == toy_profile().replace(start_seconds={})
+
+
+def test_two_measurements_against_each_other_in_older_files_count_half() -> None:
+    document = toy_profile().document()
+    document["fit"]["noise_floor"] = {"count": 30, "median": 0.1, "p95": 0.3, "worst": 0.5}
+    assert Profile.from_document(document) == toy_profile()
+    del document["fit"]["perfect_model"]
+    halves = Errors(count=30, median=0.05, p95=0.15, worst=0.25)
+    assert Profile.from_document(document).fit.perfect_model == halves
+    assert "noise_floor" not in Profile.from_document(document).document()["fit"]
 
 
 def test_attention_factors_are_read_only_where_they_are_given(tmp_path: Path) -> None:
@@ -76,6 +95,10 @@ def test_attention_factors_are_read_only_where_they_are_given(tmp_path: Path) ->
         (changed("quality_measure", value="taste"), "quality_measure: must be 'perplexity-ratio'"),
         (changed("quality", 0, "ratio", value=1.5), "quality[0].ratio: must be a number from 0"),
         (changed("fit", "held_out", "p95", value="x"), "fit.held_out.p95: must be a finite number"),
+        (
+            changed("start_seconds", "w8", value=-1.0),
+            "start_seconds.w8: must be a finite number of at least 0, got -1.0",
+        ),
         (changed("samples", 0, "kind", value="x"), "samples[0].kind: must be 'prefill', 'decode'"),
     ],
 )

@@ -11,7 +11,7 @@ from virtual_engine import VirtualEngine
 
 from edgebatch.calibration.bench import Bench
 from edgebatch.calibration.cuts import TokenCuts
-from edgebatch.calibration.fit import fit_samples
+from edgebatch.calibration.fit import Fit, fit_samples
 from edgebatch.calibration.plan import Effort, Limits, Pace, planned_trials
 from edgebatch.calibration.samples import Kind, Member, Sample
 from edgebatch.calibration.times import Times, measure_times, medians
@@ -34,7 +34,7 @@ def run(engine: VirtualEngine, trial: Trial, *, has_steps: bool = True) -> list[
 def measure(
     engine: VirtualEngine, *, has_steps: bool = True, budget_seconds: float = 60.0
 ) -> Times:
-    effort = Effort(budget_seconds=10.0, held_out=8, joining=has_steps)
+    effort = Effort(budget_seconds=10.0, held_out=8, has_steps=has_steps)
     trials = planned_trials(("f16", "w8"), Limits(1024), PACE, effort, seed=0)
     bench = bench_of(engine, has_steps=has_steps)
     measured = measure_times(bench, trials, budget_seconds, seed=0, clock=engine.clock)
@@ -84,8 +84,8 @@ def test_without_noise_the_fit_finds_the_cost_model_again() -> None:
     times = measure(engine)
     fit = fit_samples(times.fitted, NODE, MODEL, (F16, W8))
     assert fit.errors(times.held_out).worst < 1e-6
-    assert times.noise_floor is not None
-    assert times.noise_floor.worst < 1e-9
+    assert times.perfect_model is not None
+    assert times.perfect_model.worst < 1e-9
     for precision in fit.precisions:
         found = BatchCost(fit.node, fit.model, precision)
         true = engine.costs[precision.name]
@@ -106,11 +106,45 @@ def test_with_noise_it_finds_it_within_the_noise() -> None:
     assert fit.errors(times.held_out).median < 0.02
 
 
+def test_the_true_model_shows_about_the_errors_that_repetition_says_it_would() -> None:
+    engine = VirtualEngine(toy_costs(), noise=0.5)
+    trials = [Trial("w8", (Lengths(20 + k, 4),), held_out=True) for k in range(200)]
+    measured = measure_times(bench_of(engine), trials, 60.0, seed=0, clock=engine.clock)
+    times = asyncio.run(measured)
+    true = Fit(NODE, MODEL, (F16, W8)).errors(times.held_out)
+    assert times.perfect_model is not None
+    assert times.perfect_model.median == pytest.approx(true.median, rel=0.2)
+    assert times.perfect_model.p95 == pytest.approx(true.p95, rel=0.2)
+
+
 def test_an_engine_without_steps_is_fitted_as_well() -> None:
     engine = VirtualEngine(toy_costs(), has_steps=False)
     times = measure(engine, has_steps=False)
     fit = fit_samples(times.fitted, NODE, MODEL, (F16, W8))
     assert fit.errors(times.held_out).worst < 1e-6
+
+
+@pytest.mark.parametrize("has_steps", [True, False])
+def test_decoding_of_few_passes_is_fitted_only_where_steps_are_told(has_steps: bool) -> None:
+    engine = VirtualEngine(toy_costs(), has_steps=has_steps)
+    trials = [Trial("w8", (Lengths(20, output),)) for output in (2, 4, 5)]
+    bench = bench_of(engine, has_steps=has_steps)
+    times = asyncio.run(measure_times(bench, trials, 60.0, seed=0, clock=engine.clock))
+    decoding = [sample.passes for sample in times.fitted if sample.kind is Kind.DECODE]
+    # after the first token
+    assert sorted(decoding) == ([1, 3, 4] if has_steps else [4])
+
+
+def test_without_steps_joiners_stay_long_enough_for_their_decoding_to_be_timed() -> None:
+    effort = Effort(budget_seconds=60.0, has_steps=False)
+    trials = planned_trials(("w8",), Limits(1024), PACE, effort, seed=0)
+    joined = [trial for trial in trials if trial.joiners]
+    assert joined
+    for trial in joined:
+        samples = run(VirtualEngine(toy_costs(), has_steps=False), trial, has_steps=False)
+        assert [sample.kind for sample in samples] == [Kind.PREFILL, Kind.DECODE]
+        assert samples[1].size == trial.size
+        assert samples[1].passes >= 4
 
 
 def test_an_engine_that_runs_one_request_at_a_time_is_fitted_as_well() -> None:

@@ -50,5 +50,13 @@ def test_a_loss_above_two_errors_is_called_one() -> None:
     assert "worse" in shown(other)
 
 
+def test_a_gain_above_two_errors_is_called_one() -> None:
+    other = PrecisionQuality(
+        "w4", "f16", 4000, Estimate(91.0, 2.0), Estimate(1.01, 0.004), NONE, SAME
+    )
+    assert other.separable
+    assert "better" in shown(other)
+
+
 def test_what_was_not_measured_has_no_table() -> None:
     assert quality_table((), "assumed") is None

@@ -61,6 +61,18 @@ def test_predictions_are_those_of_the_cost_model() -> None:
     assert working == 90_000 - 25_600
 
 
+def test_caches_that_an_engine_holds_from_its_start_are_told_with_its_weights() -> None:
+    filled = (Filled(100, 800, at_once=False), Filled(100, 9000, at_once=True))
+    alone = [PrecisionMemory("w8", 60_000, filled)]
+    figures = memory_figures(alone, 60_000, MODEL, (W8,), preallocated_tokens=200)
+    assert [(each.state, each.predicted_bytes, each.measured_bytes) for each in figures] == [
+        # 1000 parameters of a byte and 200 tokens of 256
+        ("weights, engine and cache", 1000 + 51_200.0, 60_000.0)
+    ]
+    # caches do not grow, so all that grows is room to compute in
+    assert working_bytes(alone, MODEL, (W8,), preallocated_tokens=200) == 9000
+
+
 @pytest.mark.parametrize(
     "limits",
     [Limits(1024, cache_tokens=4000), Limits(128), Limits(1024, max_running=2)],

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 from toy_costs import F16, MODEL, W8, toy_costs
-from virtual_engine import VirtualEngine
+from virtual_engine import MAX_CONTEXT_TOKENS, RUNTIME_BYTES, VirtualEngine
 
 from edgebatch.calibration.machine import memory_bytes
-from edgebatch.calibration.observation import observe_alone, observe_together
+from edgebatch.calibration.observation import (
+    Alone,
+    Together,
+    observe_alone,
+    observe_together,
+)
 from edgebatch.calibration.plan import Effort
+from edgebatch.calibration.profile_parts import bare_node
 from edgebatch.calibration.subject import Subject
 from edgebatch.engines import EngineInfo
 from edgebatch.errors import EngineError
@@ -19,21 +26,27 @@ from edgebatch.errors import EngineError
 class Workshop:
     """Makes virtual engines, one at a time, and remembers them."""
 
-    def __init__(self, dies_after_steps: int | None = None) -> None:
+    def __init__(self, dies_after_steps: int | None = None, *, preallocates: bool = False) -> None:
         self.made: list[VirtualEngine] = []
         self._dies_after_steps = dies_after_steps
+        self._preallocates = preallocates
 
     def make(self, names: tuple[str, ...]) -> VirtualEngine:
         costs = [cost for cost in toy_costs() if cost.precision.name in names]
-        engine = VirtualEngine(costs, max_running=16, dies_after_steps=self._dies_after_steps)
+        engine = VirtualEngine(
+            costs,
+            max_running=16,
+            preallocates=self._preallocates,
+            dies_after_steps=self._dies_after_steps,
+        )
         self.made.append(engine)
         return engine
 
     def clock(self) -> float:
         return self.made[-1].now
 
-    def subject(self) -> Subject:
-        return Subject(self.make, MODEL, (F16, W8), "abc " * 300, max_context_tokens=512)
+    def subject(self, max_context_tokens: int = 512) -> Subject:
+        return Subject(self.make, MODEL, (F16, W8), "abc " * 300, max_context_tokens)
 
 
 def ignore(share: float) -> None:
@@ -76,6 +89,27 @@ def test_all_precisions_are_measured_together() -> None:
     assert max(sample.size for sample in together.times.fitted) in range(8, 17)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
+
+
+@pytest.mark.parametrize("preallocates", [False, True])
+def test_a_nodes_memory_is_weights_one_full_cache_and_what_the_engine_takes_besides(
+    preallocates: bool,
+) -> None:
+    workshop = Workshop(preallocates=preallocates)
+    subject = workshop.subject(MAX_CONTEXT_TOKENS)
+    effort = Effort(budget_seconds=2.0, held_out=1)
+
+    async def observed() -> tuple[Alone, Together]:
+        alone = await observe_alone(subject, 1.0, seed=0, on_share=ignore, clock=workshop.clock)
+        return alone, await observe_together(
+            subject, effort, alone.paces, seed=0, on_share=ignore, clock=workshop.clock
+        )
+
+    alone, together = asyncio.run(observed())
+    node = bare_node(MODEL, subject.precisions, alone, together, usable_bytes=math.inf)
+    assert node.reserved_bytes == pytest.approx(RUNTIME_BYTES, abs=10)
+    # 2e6 parameters of 2 and of 1 byte, 16 · 1024 tokens of 2048 bytes
+    assert node.memory_bytes == pytest.approx(RUNTIME_BYTES + 6e6 + 16 * 1024 * 2048, abs=10)
 
 
 def test_an_engine_that_dies_is_stopped_all_the_same() -> None:

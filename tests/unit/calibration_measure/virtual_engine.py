@@ -18,6 +18,7 @@ from edgebatch.engines import (
 from edgebatch.errors import EngineError
 
 RUNTIME_BYTES = 3e8
+MAX_CONTEXT_TOKENS = 1024
 
 
 class VirtualEngine(Engine):
@@ -30,6 +31,7 @@ class VirtualEngine(Engine):
         noise: float = 0.0,
         has_steps: bool = True,
         max_running: int | None = None,
+        preallocates: bool = False,
         dies_after_steps: int | None = None,
         seed: int = 0,
     ) -> None:
@@ -40,6 +42,7 @@ class VirtualEngine(Engine):
         self._noise = noise
         self._has_steps = has_steps
         self._max_running = max_running
+        self._preallocates = preallocates
         self._dies_after_steps = dies_after_steps
         self._random = random.Random(seed)
         self._requests: dict[int, GenerationRequest] = {}
@@ -55,11 +58,12 @@ class VirtualEngine(Engine):
             version="1",
             model="toy",
             precisions=tuple(self.costs),
-            max_context_tokens=1024,
+            max_context_tokens=MAX_CONTEXT_TOKENS,
             max_running=self._max_running,
             settings={"threads": "1"},
             has_steps=self._has_steps,
             start_seconds=1.5,
+            preallocates=self._preallocates,
         )
 
     async def encode(self, prompt: Prompt) -> tuple[int, ...]:
@@ -105,6 +109,9 @@ class VirtualEngine(Engine):
         self._requests.clear()
 
     def _cache_bytes(self) -> float:
+        if self._preallocates:
+            each = (self._max_running or 1) * MAX_CONTEXT_TOKENS
+            return sum(each * cost.kv_bytes_per_token for cost in self.costs.values())
         return sum(
             self.costs[request.precision].kv_bytes_per_token
             * (len(request.prompt.tokens or ()) + self._gained[number])
