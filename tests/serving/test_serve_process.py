@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cli_process import refusal
+from cli_process import edgebatch, refusal
 from serving.fuzzing import gateway_process
 from toy_profile import toy_profile
 
@@ -106,12 +106,35 @@ def test_settings_come_from_file_environment_and_flags(tmp_path: Path) -> None:
         ('policy = "roling"', "did you mean 'rolling'"),
         ('engine = "openvno"', "did you mean 'openvino'"),
         ('engine = "simulated:speed=2"', "speed"),
+        ('engine = "openvino:speed=2"', "speed"),
+        ('model = "nonesuch"', "nonesuch"),
+        ('engine = "openai"\nurls = {w8 = "127.0.0.1:8001"}', "urls.w8: must be a URL like http"),
+        ('engine = "openai"\nurls = {w8 = "http://a:b"}', "urls.w8: must be a URL like http"),
+        ('engine = "openai"\nurls = {w8 = "http://a"}', "profile: is needed with engine 'openai'"),
+        ('profile = "nowhere.toml"', "profile: nowhere.toml"),
     ],
 )
-def test_wrong_settings_are_one_line(tmp_path: Path, text: str, told: str) -> None:
+@pytest.mark.parametrize("check", [(), ("--check",)], ids=["started", "checked"])
+def test_wrong_settings_are_one_line(
+    tmp_path: Path, text: str, told: str, check: tuple[str, ...]
+) -> None:
     config = tmp_path / "gateway.toml"
     config.write_text(text, encoding="utf-8")
-    assert told in refusal("serve", "--config", config)
+    assert told in refusal("serve", "--config", config, *check)
+
+
+def test_what_is_checked_alone_may_be_started_later(tmp_path: Path) -> None:
+    profile = tmp_path / "profile.toml"
+    toy_profile().save(profile)
+    upstream = ("--engine", "openai", "--url", "w8=http://127.0.0.1:9/v1")
+    for asked in (
+        (),  # it would be measured
+        ("--engine", "simulated"),
+        (*upstream, "--profile", profile, "--precision", "w8"),  # nobody is there
+    ):
+        checked = edgebatch("serve", "--check", *asked)
+        assert checked.returncode == 0, checked.stderr
+        assert json.loads(checked.stdout)["port"] == 8080
 
 
 def test_a_taken_port_is_one_line() -> None:

@@ -78,7 +78,7 @@ def command(
         int | None, typer.Option(min=0, max=65535, help="0 for any.", show_default="8080")
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Print the effective settings as JSON and exit.")
+        bool, typer.Option("--check", help="Check the settings, print them as JSON and exit.")
     ] = False,
     hash_key: Annotated[
         bool,
@@ -115,9 +115,18 @@ def command(
     flags = {name: value for name, value in given.items() if value is not None}
     settings = load_settings(config, flags)
     if check:
-        print_json(_shown(settings))
+        _check(settings)
         return
     _serve(settings)
+
+
+def _check(settings: GatewaySettings) -> None:
+    from edgebatch.serving.build import check_settings
+    from edgebatch.serving.server import configure_logs
+
+    configure_logs(settings.log_level)
+    check_settings(settings)
+    print_json(_shown(settings))
 
 
 def _serve(settings: GatewaySettings) -> None:

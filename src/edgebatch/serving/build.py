@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 
 from edgebatch.engines.registry import EngineSpec, make_engine, parse_engine
 from edgebatch.errors import InputError
 from edgebatch.scenario import ROLLING, Policy, Scenario, parse_policy, read_document
-from edgebatch.serving.first_profile import DEFAULT_MODEL, measured_profile
+from edgebatch.serving.first_profile import DEFAULT_MODEL, check_measurable, measured_profile
 from edgebatch.serving.gateway import Gateway
 from edgebatch.serving.places import Places
 from edgebatch.serving.settings import GatewaySettings
@@ -37,6 +38,30 @@ def build_gateway(settings: GatewaySettings) -> Gateway:
         EdgebatchError: a setting does not go with another, or with the profile.
         MissingExtraError: requests are to be traced, but OpenTelemetry is not installed.
     """
+    engine, policy = _parsed(settings)
+    scenario = Scenario(_document(settings, engine.name, policy))
+    if engine.name == "openai":
+        _check_all_are_asked(settings, scenario, policy)
+    spec = _filled(engine, settings, scenario, policy)
+    make_engine(spec)  # whatever is wrong with it is to be told now
+    return Gateway(settings, scenario, policy, lambda: make_engine(spec))
+
+
+def check_settings(settings: GatewaySettings) -> None:
+    """Raise what :func:`build_gateway` would, but start and measure nothing.
+
+    Raises:
+        EdgebatchError: a setting is wrong, or does not go with another.
+        MissingExtraError: a library is not installed.
+    """
+    engine, _ = _parsed(settings)
+    if settings.profile is None and engine.name != "simulated":
+        check_measurable(settings)
+    else:
+        build_gateway(settings)
+
+
+def _parsed(settings: GatewaySettings) -> tuple[EngineSpec, Policy]:
     if settings.tracing:
         check_tracing()
     engine = EngineSpec(*parse_engine(settings.engine))
@@ -44,12 +69,7 @@ def build_gateway(settings: GatewaySettings) -> Gateway:
         _check_urls(settings)
     policy = parse_policy(settings.policy)
     _check_shares(settings, policy)
-    scenario = Scenario(_document(settings, engine.name, policy))
-    if engine.name == "openai":
-        _check_all_are_asked(settings, scenario, policy)
-    spec = _filled(engine, settings, scenario, policy)
-    make_engine(spec)  # whatever is wrong with it is to be told now
-    return Gateway(settings, scenario, policy, lambda: make_engine(spec))
+    return engine, policy
 
 
 def _check_urls(settings: GatewaySettings) -> None:
@@ -59,6 +79,18 @@ def _check_urls(settings: GatewaySettings) -> None:
         if precision not in settings.urls:
             said = f"must say where {precision!r} is served: --url {precision}=URL"
             raise InputError("urls", said)
+    for precision, url in settings.urls.items():
+        if not _is_url(url):
+            said = f"must be a URL like http://127.0.0.1:8001/v1, got {url!r}"
+            raise InputError(f"urls.{precision}", said)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # such as a port that is no number
+        return False
 
 
 def _check_all_are_asked(settings: GatewaySettings, scenario: Scenario, policy: Policy) -> None:

@@ -37,13 +37,7 @@ def measured_profile(settings: GatewaySettings) -> Path:
         InputError: the engine has no model on this machine whose sizes are known.
         EngineError: it cannot be measured.
     """
-    name, _ = parse_engine(settings.engine)
-    if name not in _FORMATS:
-        raise InputError(
-            "profile", f"is needed with engine {name!r}; edgebatch calibrate writes one"
-        )
-    local = open_model(settings.model or DEFAULT_MODEL, _FORMATS[name])
-    precisions = settings.precisions or (preferred_precision(local),)
+    name, local, precisions = _subject(settings)
     kept = cache_folder() / "profiles" / f"{_digest(settings, local, precisions)}.toml"
     if kept.exists():
         return kept
@@ -60,6 +54,27 @@ def measured_profile(settings: GatewaySettings) -> Path:
             raise EngineError("the process that measured the engine was killed") from error
     print(f"{verdict} Kept in {kept}", file=sys.stderr)
     return kept
+
+
+def check_measurable(settings: GatewaySettings) -> None:
+    """Raise what :func:`measured_profile` would, but measure nothing.
+
+    Raises:
+        InputError: the engine has no such model on this machine, or a setting of it is wrong.
+    """
+    _, _, precisions = _subject(settings)
+    _engine(settings, precisions)
+
+
+def _subject(settings: GatewaySettings) -> tuple[str, LocalModel, tuple[str, ...]]:
+    """Return which engine is to be measured, with which model in which precisions."""
+    name, _ = parse_engine(settings.engine)
+    if name not in _FORMATS:
+        raise InputError(
+            "profile", f"is needed with engine {name!r}; edgebatch calibrate writes one"
+        )
+    local = open_model(settings.model or DEFAULT_MODEL, _FORMATS[name])
+    return name, local, settings.precisions or (preferred_precision(local),)
 
 
 def _measure(settings: GatewaySettings, precisions: tuple[str, ...], path: Path) -> str:
