@@ -44,6 +44,8 @@ class Profile:
         samples: what was measured, in figures.
         batching: as which lengths members of a batch count; what scenarios take unless they say
             otherwise.
+        max_running: most requests that the engine runs at once, likewise; None for as many as
+            memory allows.
     """
 
     source: Source
@@ -57,6 +59,7 @@ class Profile:
     memory: tuple[MemoryFigures, ...] = ()
     samples: tuple[SampleFigures, ...] = ()
     batching: Batching = Batching.RAGGED
+    max_running: int | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Profile:
@@ -87,6 +90,7 @@ class Profile:
             )
         checked = validated(document, ProfileDocument)
         given = checked.model_dump(exclude_unset=True)
+        max_running = given["node"].pop("max_running", None)
         _require_distinct([section["name"] for section in given["precisions"]])
         return cls(
             source=checked.source,
@@ -100,6 +104,7 @@ class Profile:
             memory=tuple(checked.memory or ()),
             samples=tuple(checked.samples or ()),
             batching=given.get("batching", Batching.RAGGED),
+            max_running=max_running,
         )
 
     def document(self) -> dict[str, Any]:
@@ -113,7 +118,7 @@ class Profile:
             "verdict": self.verdict,
             "quality_measure": self.quality_measure,
             "source": _plain(self.source),
-            "node": node_section(self.node),
+            "node": self._node_section(),
             "model": model_section(self.model),
             "precisions": [precision_section(precision) for precision in self.precisions],
             "fit": _plain(self.fit),
@@ -122,6 +127,10 @@ class Profile:
             "samples": [_plain(each) for each in self.samples],
         }
         return {key: value for key, value in parts.items() if value != []}
+
+    def _node_section(self) -> dict[str, Any]:
+        limit = {} if self.max_running is None else {"max_running": self.max_running}
+        return node_section(self.node) | limit
 
     def save(self, path: str | Path) -> None:
         """Write the profile to a TOML file, whole or not at all.
