@@ -29,6 +29,8 @@ def problems(
 ) -> Problem:
     """Problems without work in flight; memory, time and spectrum each bind in many of them.
 
+    In about half of them a batch may have only a few members.
+
     All requests together would take 0.4 to 3 seconds of compute, deadlines lie around one second,
     and memory holds from less than a subset to several of them. In about every third problem a
     subset meets its deadline exactly.
@@ -57,7 +59,14 @@ def problems(
         reserved_bytes=draw(st.sampled_from((0.0, 100.0))),
     )
     members = draw(_requests(max_requests, unit_values))
-    problem = Problem(node, model, precisions, Requests.from_list(members), mode)
+    problem = Problem(
+        node,
+        model,
+        precisions,
+        Requests.from_list(members),
+        mode,
+        max_batch=draw(st.sampled_from((None, None, None, 1, 2, 3))),
+    )
     if not members:
         return problem.replace(node=node.replace(memory_bytes=1e9))
     return draw(_with_tight_budgets(problem, members))

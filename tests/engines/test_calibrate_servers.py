@@ -266,7 +266,7 @@ def test_a_profile_of_somebodys_server_can_be_simulated_with(
     # as models-on-disk.md has it: 1,441,536 bytes of 1,353,024 parameters
     assert precision.weight_bytes == 1_441_536 / 1_353_024
     assert profile.node.memory_bytes == pytest.approx(1_441_536 + 4 * 256 * 768)
-    assert profile.source.settings["max_running"] == "4"
+    assert profile.max_running == 4
     simulated = edgebatch(
         *("simulate", "tiny-chat", "--policy", "rolling", "--json"),
         *("-s", f"profile={path}", "-s", "workload.num_requests=50"),

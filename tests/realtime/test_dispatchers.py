@@ -153,6 +153,18 @@ def test_requests_end_as_they_do_in_the_simulation(make: Any) -> None:
         )
 
 
+@DRIVERS
+def test_the_engine_gets_no_more_at_once_than_it_says_that_it_runs(make: Any) -> None:
+    def of_two(with_engine: SimulatedEngine) -> Dispatcher:
+        dispatcher: Dispatcher = make(with_engine)
+        dispatcher.limit_running(2)
+        return dispatcher
+
+    dispatcher = run(replayed(of_two, engine(), *(arrival(each, 0.0) for each in range(5))))
+    assert max(batch.running for batch in dispatcher.log.batches) == 2
+    assert {each.outcome for each in records(dispatcher.log)} == {Outcome.IN_TIME}
+
+
 def test_who_was_kept_out_by_a_promised_first_token_joins_once_it_has_come() -> None:
     promised = arrival(0, 0.0, 1, 3, deadline=1.0)._replace(ttft_seconds=0.045)
     dispatcher = run(replayed(rolling, engine(), promised, arrival(1, 0.0, 1, 1, deadline=1.0)))

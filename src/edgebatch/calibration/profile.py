@@ -47,6 +47,8 @@ class Profile:
             otherwise.
         start_seconds: how long the engine takes to start with one precision alone, by precision;
             empty if that was not measured.
+        max_running: most requests that the engine runs at once, likewise; None for as many as
+            memory allows.
     """
 
     source: Source
@@ -61,6 +63,7 @@ class Profile:
     samples: tuple[SampleFigures, ...] = ()
     batching: Batching = Batching.RAGGED
     start_seconds: Mapping[str, float] = field(default_factory=dict)
+    max_running: int | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Profile:
@@ -91,6 +94,7 @@ class Profile:
             )
         checked = validated(document, ProfileDocument)
         given = checked.model_dump(exclude_unset=True)
+        max_running = given["node"].pop("max_running", None)
         _require_distinct([section["name"] for section in given["precisions"]])
         return cls(
             source=checked.source,
@@ -105,6 +109,7 @@ class Profile:
             samples=tuple(checked.samples or ()),
             batching=given.get("batching", Batching.RAGGED),
             start_seconds=checked.start_seconds or {},
+            max_running=max_running,
         )
 
     def document(self) -> dict[str, Any]:
@@ -118,7 +123,7 @@ class Profile:
             "verdict": self.verdict,
             "quality_measure": self.quality_measure,
             "source": _plain(self.source),
-            "node": node_section(self.node),
+            "node": self._node_section(),
             "model": model_section(self.model),
             "precisions": [precision_section(precision) for precision in self.precisions],
             "start_seconds": dict(self.start_seconds),
@@ -128,6 +133,10 @@ class Profile:
             "samples": [_plain(each) for each in self.samples],
         }
         return {key: value for key, value in parts.items() if value not in ([], {})}
+
+    def _node_section(self) -> dict[str, Any]:
+        limit = {} if self.max_running is None else {"max_running": self.max_running}
+        return node_section(self.node) | limit
 
     def save(self, path: str | Path) -> None:
         """Write the profile to a TOML file, whole or not at all.

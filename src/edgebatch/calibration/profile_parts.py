@@ -101,6 +101,7 @@ def profile_of(
         fit=figures,
         verdict=" ".join(filter(None, (_verdict(figures), declared.caveat))),
         batching=Batching.PADDED if is_padded(together.info) else Batching.RAGGED,
+        max_running=together.info.max_running,
         quality=tuple(map(_quality_figures, qualities)),
         memory=_memory(fit, alone, together),
         start_seconds=alone.start_seconds,
@@ -138,10 +139,8 @@ def _source(model: Model, together: Together, declared: Declared) -> Source:
             f"in {cut_short} trials an answer ended before its limit; of these only the reading of "
             "the prompts counts"
         )
-    limits = {
-        "max_context_tokens": together.limits.max_context_tokens,
-        "max_running": info.max_running,
-    }
+    max_context = together.limits.max_context_tokens
+    limits = {} if max_context is None else {"max_context_tokens": str(max_context)}
     return Source(
         engine=info.engine,
         engine_version=info.version,
@@ -149,10 +148,7 @@ def _source(model: Model, together: Together, declared: Declared) -> Source:
         machine=declared.machine or this_machine(),
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         edgebatch_version=__version__,
-        settings={
-            **info.settings,
-            **{name: str(limit) for name, limit in limits.items() if limit is not None},
-        },
+        settings={**info.settings, **limits},
         notes="; ".join(filter(None, notes)),
     )
 

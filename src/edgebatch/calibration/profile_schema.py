@@ -13,7 +13,7 @@ from edgebatch.problem.file_schema import (
     NodeSection,
     PrecisionSection,
 )
-from edgebatch.schema import ABSENT, Count, Name, NotNegative, Positive, Section
+from edgebatch.schema import ABSENT, Count, Name, NotNegative, Positive, Section, Size
 
 Text = Annotated[str, Field(description="a string")]
 Measure = Annotated[
@@ -207,13 +207,19 @@ class SampleFigures(_Part):
     spread: NotNegative
 
 
+class HostSection(NodeSection):
+    """The node, and how many requests its engine runs at once."""
+
+    max_running: Size = ABSENT
+
+
 class ProfileDocument(Section):
     """A whole profile file."""
 
     format: Annotated[int, Field(ge=1, description="the whole number 1")]
     verdict: Text
     source: Annotated[Source, Field(description="a table that says where the profile comes from")]
-    node: Annotated[NodeSection, Field(description="a table with the node's keys")]
+    node: Annotated[HostSection, Field(description="a table with the node's keys")]
     model: Annotated[ModelSection, Field(description="a table with the model's keys")]
     quality_measure: Measure
     batching: BatchingName = ABSENT

@@ -25,6 +25,7 @@ class Budget(StrEnum):
     UPLINK = "uplink"
     DOWNLINK = "downlink"
     LATENCY = "latency"
+    SIZE = "size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,9 @@ def evaluate(problem: Problem, selected: Sequence[int], precision: str) -> Evalu
     for budget, use in ((Budget.UPLINK, uplink), (Budget.DOWNLINK, downlink)):
         if not within_budget(use, 1.0):
             violations.append(Violation(budget, use, 1.0))
+    size = len(members) + _num_in_flight(problem)
+    if problem.max_batch is not None and size > problem.max_batch:
+        violations.append(Violation(Budget.SIZE, size, problem.max_batch))
     latency, late = _latency(problem, selected, members, cost)
     return Evaluation(
         objective=math.fsum(member.value for member in members),
@@ -111,6 +115,10 @@ def evaluate(problem: Problem, selected: Sequence[int], precision: str) -> Evalu
         downlink_use=downlink,
         violations=(*violations, *late),
     )
+
+
+def _num_in_flight(problem: Problem) -> int:
+    return 0 if problem.in_flight is None else len(problem.in_flight.committed)
 
 
 def _check_indices(selected: Sequence[int], num_requests: int) -> None:

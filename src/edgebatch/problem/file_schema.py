@@ -91,4 +91,5 @@ class ProblemDocument(Section):
         list[PrecisionSection], Field(min_length=1, description="a list of at least one precision")
     ]
     batching: BatchingName = ABSENT
+    max_batch: Size = ABSENT
     requests: Annotated[list[RequestSection], Field(description="a list of requests")]

@@ -92,6 +92,7 @@ def dump_problem(problem: Problem, file_format: FileFormat = FileFormat.JSON) ->
         "model": model_section(problem.model),
         "precisions": [precision_section(precision) for precision in problem.precisions],
         "batching": problem.batching.value,
+        **({} if problem.max_batch is None else {"max_batch": problem.max_batch}),
         "requests": [asdict(request) for request in problem.requests],
     }
     validated(document, ProblemDocument)
@@ -131,6 +132,7 @@ def _problem(document: object) -> Problem:
         precisions=tuple(Precision(**section) for section in checked["precisions"]),
         batching=checked.get("batching", Batching.RAGGED),
         requests=Requests.from_list(Request(**section) for section in checked["requests"]),
+        max_batch=checked.get("max_batch"),
     )
 
 

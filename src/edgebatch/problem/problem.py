@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from edgebatch.errors import InputError
+from edgebatch.problem.checks import require_count
 from edgebatch.problem.model import Model
 from edgebatch.problem.node import Node
 from edgebatch.problem.precision import Precision
@@ -45,9 +46,11 @@ class Problem:
         batching: padded, prompt-padded or ragged.
         requests: the waiting requests, oldest first.
         in_flight: the running batch that the chosen join; None starts a batch of its own.
+        max_batch: most members of a batch, those in flight among them; None for any number.
 
     Raises:
-        InputError: no precision, two of one name, or an in-flight precision that is not hosted.
+        InputError: no precision, two of one name, an in-flight precision that is not hosted, or a
+            batch of none.
     """
 
     node: Node
@@ -56,6 +59,7 @@ class Problem:
     requests: Requests
     batching: Batching = Batching.RAGGED
     in_flight: InFlight | None = None
+    max_batch: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "precisions", tuple(self.precisions))
@@ -69,6 +73,9 @@ class Problem:
                     f"must be unique, but {precision.name!r} is listed twice",
                 )
             seen.add(precision.name)
+        if self.max_batch is not None:
+            require_count("max_batch", self.max_batch)
+            object.__setattr__(self, "max_batch", int(self.max_batch))
         if self.in_flight is not None:
             if self.batching is not Batching.RAGGED:
                 raise InputError("batching", "must be ragged where requests join work in flight")

@@ -103,8 +103,9 @@ class Dispatcher(ABC):
         self._called_off: set[int] = set()
         self._most_records: int | None = None
 
-    def limit_running(self, most: int | None) -> None:  # noqa: B027
-        """Hand the engine no more requests at once; a batch of an epoch may wait inside it."""
+    @abstractmethod
+    def limit_running(self, most: int | None) -> None:
+        """Hand the engine no more requests at once, in place of any such limit before."""
 
     @property
     def num_unfinished(self) -> int:

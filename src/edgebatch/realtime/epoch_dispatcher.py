@@ -47,6 +47,10 @@ class EpochDispatcher(Dispatcher, EpochLoop):
         self._cut_short: list[Waiting] = []
         self._first_token_at = 0.0
 
+    def limit_running(self, most: int | None) -> None:
+        """Put no more requests into a batch; one that has been decided stays as it is."""
+        self._scheduler.limit_running(most)
+
     @property
     def believed_pace(self) -> float:
         """True seconds per second of the cost model, as it was seen."""

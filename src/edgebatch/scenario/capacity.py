@@ -17,7 +17,8 @@ def estimated_capacity(scenario: Scenario) -> float:
     """Return the most requests per second that batches of average requests could complete.
 
     The best over batch sizes b, and over the hosted precisions, of b divided by the time of a
-    batch of b mean requests, b limited by the memory and by the median deadline. Padding, waiting
+    batch of b mean requests, b limited by the memory, by the median
+    deadline and by how many the engine runs at once. Padding, waiting
     and the mix of deadlines and qualities are ignored, so no policy can be expected to reach it
     with every request in time; it only sets the scale.
 
@@ -41,7 +42,7 @@ def estimated_capacity(scenario: Scenario) -> float:
         fixed = float(cost.fixed_seconds(float(output.mean())))
         by_memory = free_bytes / float(cost.kv_bytes(prompt, output).mean())
         by_time = (deadline - hosting.node.radio_seconds - fixed) / each
-        size = int(min(by_memory, by_time, 1e6))
+        size = int(min(by_memory, by_time, hosting.max_running or 1e6))
         if size >= 1:
             cycle = max(fixed + size * each, hosting.node.uplink_seconds)
             best = max(best, size / cycle)

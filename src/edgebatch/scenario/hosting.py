@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from edgebatch.calibration.profile import Profile
@@ -14,7 +15,7 @@ from edgebatch.presets import (
     model_preset,
     precision_preset,
 )
-from edgebatch.problem import Batching, Model, Node, Precision
+from edgebatch.problem import Model, Node, Precision
 from edgebatch.radio import Channel, RadioScenario, radio_scenario
 from edgebatch.registry import lookup
 from edgebatch.scenario.schema import ScenarioDocument
@@ -22,16 +23,22 @@ from edgebatch.scheduling import Hosting
 
 _OF_DEVICES = ("count", "efficiency", "bandwidth_efficiency", "roofline")
 _EXPLICIT = ("memory_bytes", "flops", "memory_bandwidth")
-_BESIDE_PROFILE = ("uplink_seconds", "downlink_seconds", "reserved_bytes", "memory_bytes")
+_BESIDE_PROFILE = (
+    "uplink_seconds",
+    "downlink_seconds",
+    "reserved_bytes",
+    "memory_bytes",
+    "max_running",
+)
 
 
 def build_node(section: dict[str, Any]) -> Node:
-    """Return the node of a checked ``[node]`` section.
+    """Return the node of a checked ``[node]`` section; ``max_running`` is not the node's own.
 
     Explicit ``memory_bytes``, ``flops`` and ``memory_bandwidth`` are those of the whole node and
     outweigh the device's.
     """
-    given = dict(section)
+    given = _of_node(section)
     name = given.pop("device", None)
     if name is None:
         for key in _OF_DEVICES:
@@ -45,6 +52,10 @@ def build_node(section: dict[str, Any]) -> Node:
         raise InputError("node.memory_bandwidth", "must not stand beside node.roofline = false")
     explicit = {key: given.pop(key) for key in _EXPLICIT if key in given}
     return device_preset(name, "node.device").node(**given).replace(**explicit)
+
+
+def _of_node(section: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key != "max_running"}
 
 
 def build_model(section: dict[str, Any]) -> Model:
@@ -91,11 +102,14 @@ def _require_distinct(precisions: Sequence[Precision], paths: Sequence[str]) -> 
 
 
 def build_hosting(document: dict[str, Any]) -> Hosting:
-    """Return node, model, precisions and batching mode of a checked scenario."""
-    batching = document.get("scheduler", {}).get("batching")
+    """Return what a checked scenario hosts: its own word, else the profile's."""
+    said = {}
+    if "batching" in document.get("scheduler", {}):
+        said["batching"] = document["scheduler"]["batching"]
+    if "max_running" in document.get("node", {}):
+        said["max_running"] = document["node"]["max_running"]
     if "profile" in document:
-        node, model, hosted, measured = _from_profile(document)
-        return Hosting(node, model, hosted, batching=batching or measured)
+        return replace(_from_profile(document), **said)
     for name in ("node", "model", "precisions"):
         if name not in document:
             expected = ScenarioDocument.model_fields[name].description
@@ -104,7 +118,7 @@ def build_hosting(document: dict[str, Any]) -> Hosting:
         node=build_node(document["node"]),
         model=build_model(document["model"]),
         precisions=build_precisions(document["precisions"], document["model"].get("name")),
-        batching=batching or Batching.RAGGED,
+        **said,
     )
 
 
@@ -120,9 +134,7 @@ def _profile(document: dict[str, Any]) -> Profile:
         raise error.within("profile") from error
 
 
-def _from_profile(
-    document: dict[str, Any],
-) -> tuple[Node, Model, tuple[Precision, ...], Batching]:
+def _from_profile(document: dict[str, Any]) -> Hosting:
     node, chosen = document.get("node", {}), document.get("precisions", {})
     for section, given, allowed in (
         ("node", node, _BESIDE_PROFILE),
@@ -141,7 +153,13 @@ def _from_profile(
             for position, name in enumerate(chosen["hosted"])
         )
     _require_distinct(hosted, [f"precisions.hosted[{place}]" for place in range(len(hosted))])
-    return profile.node.replace(**node), profile.model, hosted, profile.batching
+    return Hosting(
+        profile.node.replace(**_of_node(node)),
+        profile.model,
+        hosted,
+        profile.batching,
+        profile.max_running,
+    )
 
 
 def build_channel(section: dict[str, Any] | None, seed: int) -> Channel | None:

@@ -70,6 +70,7 @@ class NodeSection(Section):
     step_overhead_seconds: NotNegative = ABSENT
     batch_overhead_seconds: NotNegative = ABSENT
     reserved_bytes: NotNegative = ABSENT
+    max_running: Size = ABSENT
 
 
 class ModelSection(Section):

@@ -126,9 +126,9 @@ class ContinuousScheduler(JoiningScheduler):
         return head is not None and self.refusal(head) is None
 
     def refusal(self, waiting: Waiting) -> Budget | None:
-        """Return what keeps a request from joining now: the cap counts as latency."""
+        """Return what keeps a request from joining now."""
         if self.num_running >= self._cap:
-            return Budget.LATENCY
+            return Budget.SIZE
         arrival = waiting.arrival
         tokens = self.reserved_tokens + arrival.prompt_tokens + arrival.output_tokens
         return Budget.MEMORY if tokens > self.token_budget else None

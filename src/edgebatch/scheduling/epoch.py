@@ -14,7 +14,7 @@ import numpy as np
 
 from edgebatch.cost import BatchCost, Budget, hosted_bytes, paced
 from edgebatch.problem import Batching, Model, Node, Precision, Problem, Requests
-from edgebatch.problem.checks import FloatArray
+from edgebatch.problem.checks import FloatArray, require_count
 from edgebatch.radio import Channel
 from edgebatch.scheduling.fastest import FastestAnswer
 from edgebatch.scheduling.observed import ObservedPace, PaceTrials
@@ -30,12 +30,25 @@ class Hosting:
 
     Attributes:
         node, model, precisions, batching: as in :class:`edgebatch.problem.Problem`.
+        max_running: most requests that the engine runs at once; None for as many as memory allows.
+
+    Raises:
+        InputError: fewer than one may run.
     """
 
     node: Node
     model: Model
     precisions: tuple[Precision, ...]
     batching: Batching = Batching.RAGGED
+    max_running: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_running is not None:
+            require_count("max_running", self.max_running)
+
+    def most_running(self, *limits: int | None) -> int | None:
+        """Return the least of the engine's own limit and others; None if there is none."""
+        return min((each for each in (self.max_running, *limits) if each is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +114,21 @@ class EpochScheduler:
         self.channel = channel
         self._solver, self._stop = solver, stop
         self.pace = ObservedPace()
+        self._max_batch = hosting.most_running()
         self._num_batches = 0
         self._trials = PaceTrials()
 
     def observe(self, believed_seconds: float, actual_seconds: float) -> None:
         """Take note of how long a batch took that should have taken so long at its lengths."""
         self.pace.observe(believed_seconds, actual_seconds)
+
+    def limit_running(self, most: int | None) -> None:
+        """Put no more into a batch than this, if it is less than what may run by the hosting.
+
+        Args:
+            most: in place of any such limit before; None for none.
+        """
+        self._max_batch = self.hosting.most_running(most)
 
     def submit(self, arrival: Arrival, now: float) -> Waiting | None:
         """Take a request in; None if it was rejected at once."""
@@ -228,7 +250,14 @@ class EpochScheduler:
         node, precisions = hosting.node, hosting.precisions
         if self.pace.pace != 1.0:
             node, precisions = paced(node, precisions, self.pace.pace)
-        return Problem(node, hosting.model, precisions, requests, hosting.batching)
+        return Problem(
+            node,
+            hosting.model,
+            precisions,
+            requests,
+            hosting.batching,
+            max_batch=self._max_batch,
+        )
 
     def _limited(self, problem: Problem, longest_batch_seconds: float) -> Problem:
         """Return the problem with deadlines drawn in so that batches keep to the limit."""

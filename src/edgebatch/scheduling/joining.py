@@ -42,7 +42,7 @@ class JoiningScheduler(ABC):
         hosting: node, model and hosted precisions; the batching mode plays no part, since
             requests that come and go one by one are never padded.
         precision: name of the precision that runs; None for the one of the highest quality.
-        batch_cap: most requests that run at once; None leaves it to memory.
+        batch_cap: most requests that run at once; None leaves it to hosting and memory.
         queue_limit: most requests that may wait.
         expire: whether requests whose deadline can no longer be met are turned away.
 
@@ -89,8 +89,8 @@ class JoiningScheduler(ABC):
         self.token_budget = free_bytes / self.cost.kv_bytes_per_token
         self.reserved_tokens = 0
         self.num_running = 0
-        self._own_cap = math.inf if batch_cap is None else batch_cap
-        self._cap = self._own_cap
+        self._batch_cap = batch_cap
+        self.limit_running(None)
 
     @abstractmethod
     def submit(self, arrival: Arrival, now: float) -> bool:
@@ -112,12 +112,13 @@ class JoiningScheduler(ABC):
         """
 
     def limit_running(self, most: int | None) -> None:
-        """Let no more run at once than this, if it is less than the scheduler's own cap.
+        """Let no more run at once than this, if it is less than cap and hosting allow.
 
         Args:
             most: in place of any such limit before; None for none.
         """
-        self._cap = self._own_cap if most is None else min(self._own_cap, most)
+        limit = self.hosting.most_running(self._batch_cap, most)
+        self._cap = math.inf if limit is None else limit
 
     @abstractmethod
     def binding(self) -> Budget | None:

@@ -124,7 +124,9 @@ class RollingScheduler(JoiningScheduler):
 
     def binding(self) -> Budget | None:
         """Return what keeps candidates from joining; None if nobody is kept waiting."""
-        return Budget.LATENCY if len(self.queue) else None
+        if len(self.queue) == 0:
+            return None
+        return Budget.SIZE if self.num_running >= self._cap else Budget.LATENCY
 
     def progressed(self, number: int, num_tokens: int, step: int) -> None:
         """Take note of how many tokens a member has produced by the end of so many steps."""

@@ -14,7 +14,7 @@ import numpy as np
 from edgebatch.cost import BatchCost, batch_costs, hosted_bytes
 from edgebatch.errors import InputError, UnsupportedError
 from edgebatch.problem import Problem
-from edgebatch.problem.checks import FloatArray
+from edgebatch.problem.checks import FloatArray, IntArray
 from edgebatch.units import RELATIVE_TOLERANCE
 
 
@@ -174,5 +174,15 @@ def servable_alone(problem: Problem, cost: BatchCost) -> np.ndarray[tuple[int], 
 
 def trivial_bound(problem: Problem) -> float:
     """Return the most that any batch could be worth: all that one precision could serve alone."""
-    values: FloatArray = problem.requests.value
-    return max(float(values[servable_alone(problem, cost)].sum()) for cost in batch_costs(problem))
+    return max(
+        worth_at_most(problem, np.flatnonzero(servable_alone(problem, cost)))
+        for cost in batch_costs(problem)
+    )
+
+
+def worth_at_most(problem: Problem, candidates: IntArray) -> float:
+    """Return the worth of the candidates, or of the most valuable if a batch holds fewer."""
+    values: FloatArray = problem.requests.value[candidates]
+    if problem.max_batch is not None and problem.max_batch < len(values):
+        values = np.sort(values)[-problem.max_batch :]
+    return float(values.sum())

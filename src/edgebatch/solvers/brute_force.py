@@ -76,6 +76,7 @@ def _enumerate(tree: Tree, effort: Effort, best: _Best) -> None:
             best.offer(tree, partial)
             continue
         size = tree.starts[level + 1] - tree.starts[level]
+        size = min(size, tree.most_taken - partial.count)
         stack += [
             (level + 1, partial.take(tree, tree.first_of(level, how_many)))
             for how_many in range(size, -1, -1)

@@ -126,7 +126,7 @@ class _Search:
 
     def _largest_open_size(self, tree: Tree) -> int:
         """Return the largest size for which the root is not cut; dropping members keeps it open."""
-        low, high = len(self.selected), len(tree.members)
+        low, high = len(self.selected), tree.most_taken
         size = low + 1
         while low < high:
             if self._visit(tree, 0, Partial(), size):

@@ -32,6 +32,7 @@ class Filling:
         self._downlink = requests.downlink_share.tolist() if node.downlink_seconds else None
         taken = hosted_bytes(node, problem.model, problem.precisions)
         self._token_budget = (node.memory_bytes * SLACK - taken) / cost.kv_bytes_per_token
+        self._most = math.inf if problem.max_batch is None else problem.max_batch
         self._longest_prompt = self._longest_output = 0
         self._seconds = self._tokens = 0.0
         self._tightest = math.inf
@@ -48,10 +49,17 @@ class Filling:
         """Cache that the members need."""
         return self._tokens * self._cost.kv_bytes_per_token
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many members as a batch may have."""
+        return len(self.members) >= self._most
+
     def refusal(self, index: int) -> Budget | None:
         """Return a budget that keeps a request from joining; None if the batch stays feasible."""
         if self._qualities[index] > self._cost.precision.quality * SLACK:
             return Budget.QUALITY
+        if self.is_full:
+            return Budget.SIZE
         if self._uplink and self.uplink_use + self._uplink[index] > SLACK:
             return Budget.UPLINK
         if self._downlink and self.downlink_use + self._downlink[index] > SLACK:

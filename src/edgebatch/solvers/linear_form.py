@@ -2,7 +2,8 @@
 
 Within one precision, let a batch's *key* be (longest prompt P, longest output G, tightest deadline
 D). Once the key is fixed, time, memory and spectrum are each a sum over members with a fixed
-budget (formulation §3, "a constant plus a sum over members"): a knapsack with at most four rows.
+budget (formulation §3, "a constant plus a sum over members"), and so is the number of members
+where that is limited: a knapsack with at most five rows.
 A cell is a box of keys. Charging its batches with its smallest lengths and its latest deadline,
 and admitting whoever fits its largest lengths and its earliest deadline, gives a knapsack that
 every batch of the cell fits into, and exactly the batches' own one when the cell is a single key.
@@ -80,7 +81,7 @@ class CellSpace:
         requests = problem.requests
         self.cost = cost
         self._node = problem.node
-        self._batching = problem.batching
+        self._batching, self._max_batch = problem.batching, problem.max_batch
         self._members = np.flatnonzero(servable_alone(problem, cost))
         self._prompt = requests.prompt_tokens[self._members].astype(float)
         self._output = requests.output_tokens[self._members].astype(float)
@@ -153,6 +154,9 @@ class CellSpace:
         uses = [self.cost.member_seconds(prompts, outputs), self.cost.kv_bytes(prompts, outputs)]
         uses += [share[chosen] for share in self._shares]
         budgets = [seconds, self._cache_bytes] + [_SLACK] * len(self._shares)
+        if self._max_batch is not None:
+            uses.append(np.ones(len(chosen)))
+            budgets.append(self._max_batch * _SLACK)
         # every request takes some time and memory, so that without a budget none is left
         weights = np.array(
             [

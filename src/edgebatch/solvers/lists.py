@@ -25,6 +25,7 @@ from edgebatch.solvers.base import (
     make_result,
     require_own_batch,
     servable_alone,
+    worth_at_most,
 )
 from edgebatch.solvers.filling import SLACK, Filling
 
@@ -81,7 +82,7 @@ def best_filling(problem: Problem, solver: str, stop: Stop, fill: Fill) -> Resul
     precision, bound = None, 0.0
     for cost in batch_costs(problem):
         candidates = np.flatnonzero(servable_alone(problem, cost))
-        bound = max(bound, float(problem.requests.value[candidates].sum()))
+        bound = max(bound, worth_at_most(problem, candidates))
         if len(candidates) == 0:
             continue
         try:
@@ -117,7 +118,7 @@ def _fill_in_order(
     """Fill a batch in order; a search limit ends it early."""
     filling = Filling(problem, cost)
     for index in order.tolist():
-        if len(filling.members) >= cap:
+        if len(filling.members) >= cap or filling.is_full:
             break
         try:
             effort.visit()
@@ -245,7 +246,8 @@ class StaticBatching:
         self, problem: Problem, cost: BatchCost, candidates: IntArray, effort: Effort
     ) -> Filling:
         worst = _WorstCase(problem, cost, candidates)
-        size = min(self.batch_cap or worst.usual_size(), worst.most_in_memory(), len(candidates))
+        most = min(problem.max_batch or len(candidates), len(candidates))
+        size = min(self.batch_cap or worst.usual_size(), worst.most_in_memory(), most)
         for count in range(size, 1, -1):
             effort.visit()
             patient = worst.can_wait_for(count)

@@ -54,6 +54,12 @@ class Tree:
     members: IntArray
     starts: tuple[int, ...]
 
+    @cached_property
+    def most_taken(self) -> int:
+        """How many of the members a batch can have at most."""
+        limit = self.problem.max_batch
+        return len(self.members) if limit is None else min(limit, len(self.members))
+
     @property
     def num_levels(self) -> int:
         """How many chains there are to decide on."""
@@ -186,8 +192,8 @@ def latency_seconds(tree: Tree, partial: Partial) -> float:
 def is_feasible(tree: Tree, partial: Partial) -> bool:
     """Return whether the members taken can be served as a batch of the tree's padding."""
     latency = latency_seconds(tree, partial)
-    if math.isinf(latency):
-        return False  # more than the cache holds, which no deadline excuses
+    if math.isinf(latency) or partial.count > tree.most_taken:
+        return False  # more than the cache or the batch holds, which no deadline excuses
     return latency <= partial.tightest_seconds and bool(np.all(partial.uses <= 1.0))
 
 

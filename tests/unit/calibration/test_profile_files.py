@@ -63,6 +63,14 @@ def test_two_measurements_against_each_other_in_older_files_count_half() -> None
     assert "noise_floor" not in Profile.from_document(document).document()["fit"]
 
 
+def test_how_many_the_engine_runs_at_once_stands_beside_the_nodes_figures(tmp_path: Path) -> None:
+    path = tmp_path / "profile.toml"
+    toy_profile().replace(max_running=8).save(path)
+    assert Profile.load(path) == toy_profile().replace(max_running=8)
+    assert Profile.load(path).document()["node"]["max_running"] == 8
+    assert "max_running" not in toy_profile().document()["node"]
+
+
 def test_attention_factors_are_read_only_where_they_are_given(tmp_path: Path) -> None:
     first, second = Profile.from_document(toy_profile().document()).precisions
     assert (first.prefill_attention_factor, first.decode_attention_factor) == (1.5, 0.0)
@@ -78,6 +86,10 @@ def test_attention_factors_are_read_only_where_they_are_given(tmp_path: Path) ->
         (changed("format", value=None), "format: is missing"),
         (changed("node", value=None), "node: is missing"),
         (changed("node", "flops", value=0.0), "node.flops: must be a finite number above 0"),
+        (
+            changed("node", "max_running", value=0),
+            "node.max_running: must be a whole number of at least 1",
+        ),
         (changed("precisions", value=[]), "precisions: must be a list of at least one precision"),
         (
             changed("precisions", 1, "step_overhead_seconds", value=-1.0),

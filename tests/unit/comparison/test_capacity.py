@@ -27,6 +27,8 @@ from toy_scenario import toy
         (("node.uplink_seconds=2.5",), 0.4),
         # the cache holds (28 − 12) / (4 · 2) = 2 requests: 2 / (1 + 2)
         (("node.batch_overhead_seconds=1", "node.memory_bytes=28"), 2 / 3),
+        # so many run at once: 2 / (1 + 2)
+        (("node.batch_overhead_seconds=1", "node.max_running=2"), 2 / 3),
         # two output tokens: 16 + 12 + 4 · 2 FLOP, 2.25 s; 1 in 4 s
         (("workload.output_tokens=2",), 1 / 2.25),
         # 1 s from what is really produced, whatever the limit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -135,9 +136,10 @@ def test_spectrum_binds_only_in_a_phase_that_exists(share: str, phase: str, budg
 def test_every_broken_budget_is_listed() -> None:
     problem = changed(deadline_seconds=0.0, min_quality=1.0, uplink_share=2.0, downlink_share=2.0)
     node = NODE.replace(memory_bytes=1.0, uplink_seconds=0.1, downlink_seconds=0.1)
-    problem = problem.replace(node=node, precisions=(W8,))
-    budgets = [violation.budget for violation in evaluate(problem, (1,), "w8").violations]
-    assert sorted(budgets) == sorted(Budget)
+    problem = problem.replace(node=node, precisions=(W8,), max_batch=1)
+    violations = evaluate(problem, (0, 1), "w8").violations
+    assert {violation.budget for violation in violations} == set(Budget)
+    assert [each.budget for each in violations if each.request == 1] == ["quality", "latency"]
 
 
 JUST_WITHIN, JUST_BEYOND = 1.0 + 0.5e-9, 1.0 + 2e-9
@@ -276,3 +278,16 @@ def test_shares_sum_to_one_and_transmissions_end_together(
             if share > 0.0
         ]
         assert ends == pytest.approx([seconds * math.fsum(least[selected].tolist())] * len(ends))
+
+
+def test_more_members_than_a_batch_may_have_are_named() -> None:
+    assert evaluate(pair().replace(max_batch=2), (0, 1), "w16").feasible
+    (violation,) = evaluate(pair().replace(max_batch=1), (0, 1), "w16").violations
+    assert (violation.budget, violation.use, violation.limit) == (Budget.SIZE, 2, 1)
+    assert violation.request is None
+
+
+@pytest.mark.parametrize("most", [0, -1, 1.5, math.inf, True])
+def test_a_batch_of_nobody_or_of_part_of_somebody_is_refused(most: Any) -> None:
+    with pytest.raises(InputError, match="max_batch: must be a whole number of at least 1"):
+        pair().replace(max_batch=most)

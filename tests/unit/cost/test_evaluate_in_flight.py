@@ -125,3 +125,10 @@ def test_ends_agree_with_one_pass_after_the_other(
         ends[passed] = now
     for _, passes in (*new, *old):
         assert end_seconds(passes, joiners, running, cost) == pytest.approx(ends[passes])
+
+
+def test_who_runs_already_has_a_place_in_the_batch() -> None:
+    problem = joining(Request("new", 1, 2, 10.0), committed=(Committed(2, 1, 10.0),))
+    assert evaluate(problem.replace(max_batch=2), (0,), "w16").feasible
+    (violation,) = evaluate(problem.replace(max_batch=1), (0,), "w16").violations
+    assert (violation.budget, violation.use, violation.limit) == (Budget.SIZE, 2, 1)

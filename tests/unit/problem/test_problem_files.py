@@ -119,6 +119,7 @@ def same(one: Problem, other: Problem) -> bool:
         and one.model.replace(name="") == other.model.replace(name="")
         and one.precisions == other.precisions
         and one.batching is other.batching
+        and one.max_batch == other.max_batch
         and list(one.requests) == list(other.requests)
     )
 
@@ -146,12 +147,17 @@ def test_keys_left_out_take_the_defaults_of_the_formulation() -> None:
     # L·A = 2 · (4·8² + 2·8·32) = 2 · 768
     assert problem.model.parameters == 1536
     assert problem.batching is Batching.RAGGED
+    assert problem.max_batch is None
     assert len(problem.requests) == 0
 
 
 def test_a_request_needs_only_id_lengths_and_deadline() -> None:
     problem = parse_problem(json.dumps(changed(["requests", 0], REQUEST)))
     assert problem.requests[0] == Request("a", 128, 256, 1.4)
+
+
+def test_a_batch_may_be_limited_to_a_number_of_members() -> None:
+    assert parse_problem(json.dumps(COMPLETE | {"max_batch": 8})).max_batch == 8
 
 
 def test_a_precision_may_say_more_of_its_cost() -> None:
@@ -270,6 +276,9 @@ BAD_VALUES: list[tuple[list[str | int], object, str]] = [
     (["node", "reserved_bytes"], -1, "must be a finite number of at least 0, got -1"),
     (["node"], 8, "must be an object with the node's keys, got 8"),
     (["batching"], "paded", "one of 'padded', 'prompt-padded', 'ragged', got 'paded'"),
+    (["max_batch"], 0, "a whole number of at least 1, got 0"),
+    (["max_batch"], 2.5, "a whole number of at least 1, got 2.5"),
+    (["max_batch"], None, "a whole number of at least 1, got null"),
     (["batching"], 1, "one of 'padded', 'prompt-padded', 'ragged', got 1"),
 ]
 
@@ -305,7 +314,7 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one() -> None:
 def test_an_unknown_key_nothing_like_a_known_one_gets_the_list() -> None:
     error = error_of(json.dumps(changed(["zzz"], {"a": 1})))
     assert error.path == "zzz"
-    assert "known: node, model, precisions, batching, requests" in error.problem
+    assert "known: node, model, precisions, batching, max_batch, requests" in error.problem
 
 
 def test_a_key_that_is_no_plain_word_stays_on_one_line_and_short() -> None:
@@ -392,7 +401,10 @@ def test_a_toml_date_is_no_number() -> None:
 @pytest.mark.parametrize("text", ["[1, 2]", "3", "null", '"node"'])
 def test_a_document_that_is_no_object_is_refused(text: str) -> None:
     error = error_of(text, FileFormat.JSON)
-    assert "an object with the keys node, model, precisions, batching, requests" in error.problem
+    assert (
+        "an object with the keys node, model, precisions, batching, max_batch, requests"
+        in error.problem
+    )
 
 
 def test_text_that_is_not_utf_8_says_where() -> None:

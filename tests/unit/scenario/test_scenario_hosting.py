@@ -143,3 +143,13 @@ def test_a_scenario_with_settings_leaves_the_first_as_it_was() -> None:
     assert scenario.with_settings("seed=9").seed == 9
     assert scenario.seed == 3
     assert Scenario({key: TOY[key] for key in TOY if key != "seed"}).seed == 0
+
+
+def test_how_many_run_at_once_may_be_said_of_any_node() -> None:
+    assert toy().hosting.max_running is None
+    assert toy("node.max_running=8").hosting.max_running == 8
+    assert toy("node.max_running=8").hosting.node == toy().hosting.node
+    with pytest.raises(
+        InputError, match=r"node\.max_running: must be a whole number of at least 1"
+    ):
+        toy("node.max_running=0")

@@ -24,7 +24,7 @@ def profile_file(tmp_path: Path) -> str:
 
 
 def scenario(profile: str, **sections: Any) -> Scenario:
-    return Scenario({"profile": profile, "workload": WORKLOAD, **sections})
+    return Scenario({"profile": profile, "workload": WORKLOAD} | sections)
 
 
 def test_a_profile_says_what_is_hosted_where(profile_file: str) -> None:
@@ -45,6 +45,23 @@ def test_radio_phases_and_memory_may_stand_beside_it(profile_file: str) -> None:
 def test_precisions_are_chosen_among_the_profiles(profile_file: str) -> None:
     hosting = scenario(profile_file, precisions={"hosted": ["W8"]}).hosting
     assert [precision.name for precision in hosting.precisions] == ["w8"]
+
+
+@pytest.mark.parametrize("policy", ["dftsp", "rolling", "continuous", "static", "exact"])
+def test_no_more_run_than_the_engine_of_the_profile_runs_at_once(
+    tmp_path: Path, policy: str
+) -> None:
+    def most_running(**node: int) -> int:
+        work = {**WORKLOAD, "rate_per_second": 1e6}  # all come at once
+        log = scenario(str(path), node=node, workload=work).run(parse_policy(policy))
+        return max(batch.running for batch in log.batches)
+
+    path = tmp_path / "profile.toml"
+    toy_profile().replace(max_running=3).save(path)
+    assert most_running() == 3
+    assert most_running(max_running=5) == 5  # the scenario's word outweighs the profile's
+    toy_profile().save(path)
+    assert most_running() > 5
 
 
 @pytest.mark.parametrize("policy", ["dftsp", "rolling", "continuous"])

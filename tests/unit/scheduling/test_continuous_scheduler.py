@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 
 import pytest
 
@@ -34,7 +35,16 @@ def test_the_order_decides_who_joins_first(order: str, joined: list[int]) -> Non
     scheduler.submit(arrival(1, 1.0, 1, deadline=60.0), 1.0)
     scheduler.submit(arrival(2, 2.0, 2, deadline=40.0), 2.0)
     assert numbers(scheduler.join(3.0, 0)) == joined
-    assert scheduler.binding() is Budget.LATENCY
+    assert scheduler.binding() is Budget.SIZE
+
+
+@pytest.mark.parametrize(("cap", "running"), [(None, 3), (2, 2), (9, 3)])
+def test_no_more_run_than_the_engine_runs_at_once(cap: int | None, running: int) -> None:
+    of_three = replace(hosting(), max_running=3)
+    scheduler = ContinuousScheduler(of_three, JoinRules(batch_cap=cap))
+    for number in range(5):
+        scheduler.submit(arrival(number, 0.0), 0.0)
+    assert len(scheduler.join(0.0, 0)) == running
 
 
 def test_equal_keys_go_to_the_older() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from edgebatch.cost import Budget
+from edgebatch.errors import InputError
 from edgebatch.problem import Node, Problem
 from edgebatch.radio import Channel, RadioScenario
 from edgebatch.scheduling import Batch, EpochScheduler, Outcome, Reason
@@ -169,3 +172,22 @@ def test_a_search_that_is_cut_short_with_empty_hands_still_serves_the_oldest() -
     batch = scheduler.decide(0.0)
     assert batch is not None
     assert [member.arrival.number for member in batch.members] == [0]
+
+
+def test_a_batch_has_no_more_members_than_the_engine_runs_at_once() -> None:
+    scheduler = EpochScheduler(replace(hosting(), max_running=2), Dftsp())
+    for number in range(9):
+        scheduler.submit(arrival(number, 0.0), 0.0)
+    sizes = []
+    for most in (None, 1, 3, None):  # in place of any such limit before
+        scheduler.limit_running(most)
+        batch = decided(scheduler)
+        sizes.append(len(batch.members))
+    assert sizes == [2, 1, 2, 2]
+    assert batch.binding is Budget.SIZE
+
+
+@pytest.mark.parametrize("most", [0, -1, 1.5])
+def test_an_engine_that_runs_nobody_is_refused(most: Any) -> None:
+    with pytest.raises(InputError, match="max_running: must be a whole number of at least 1"):
+        replace(hosting(), max_running=most)

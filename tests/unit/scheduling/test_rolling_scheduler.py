@@ -453,9 +453,11 @@ def test_an_engines_own_limit_holds_until_it_has_another() -> None:
     scheduler = scheduler_for(RollingRules(reserve=0.0, batch_cap=3))
     for number in range(5):
         scheduler.submit(arrival(number, 0.0), 0.0)
+    assert scheduler.binding() is Budget.LATENCY  # nobody has been asked yet
     for most, joined in ((1, [0]), (2, [1]), (1, []), (None, [2]), (9, [])):
         scheduler.limit_running(most)
         assert numbers(scheduler.join(0.0, 0)) == joined
+    assert scheduler.binding() is Budget.SIZE
 
 
 def test_arrivals_at_almost_the_same_instant_are_more_than_any_node_can_serve() -> None:

@@ -50,7 +50,7 @@ def test_a_place_is_free_from_the_step_at_which_a_member_ends() -> None:
     rules = JoinRules(batch_cap=1)
     log = run(arrival(0, 0.0, 1, 2), arrival(1, 0.1), rules=rules)
     assert instants(records(log)[1]) == (2.25, 3.25, 3.25)
-    assert log.batches[0].binding is Budget.LATENCY
+    assert log.batches[0].binding is Budget.SIZE
 
 
 def test_the_head_of_the_line_is_not_overtaken() -> None:

@@ -153,6 +153,27 @@ def test_a_knob_left_open_keeps_its_default() -> None:
     assert make_solver("fcfs", batch_cap=None) == Fcfs()
 
 
+def test_a_full_batch_is_ended_and_says_so() -> None:
+    short = [Request(str(number), 1, 1, deadline_seconds=4.0) for number in range(4)]  # 1 s each
+    problem = tiny(*short).replace(max_batch=2)
+    for name in ("fcfs", "edf", "sjf", "greedy", "static"):
+        result = make_solver(name).solve(problem)
+        assert (result.selected, result.bound, result.status) == ((0, 1), 2.0, Status.OPTIMAL), name
+    filling = Filling(problem, batch_costs(problem)[0])
+    filling.add(0)
+    assert filling.refusal(2) is None
+    filling.add(1)
+    assert filling.refusal(2) is Budget.SIZE
+
+
+def test_static_waits_for_no_more_than_a_batch_may_have() -> None:
+    # a batch of three takes 3 s, which all but the first can wait; one of two all of them
+    patient = [Request(str(number), 1, 1, deadline_seconds=9.0) for number in range(3)]
+    problem = tiny(Request("urgent", 1, 1, deadline_seconds=2.0), *patient)
+    assert StaticBatching(batch_cap=3).solve(problem).selected == (1, 2, 3)
+    assert StaticBatching(batch_cap=3).solve(problem.replace(max_batch=2)).selected == (0, 1)
+
+
 @given(problem=problems(), data=st.data())
 def test_filling_refuses_exactly_what_the_evaluator_forbids(
     problem: Problem, data: st.DataObject

@@ -1,8 +1,9 @@
 """Candidates of one precision as a table, and the knapsacks that it stands for.
 
 Given longest prompt P, longest output G and tightest deadline D, everything is a sum over members:
-a knapsack whose rows are time (or, where everyone is charged alike, how many fit), memory and the
-two radio shares. Rows are scaled to budgets of 1.
+a knapsack whose rows are time (or, where everyone is charged alike, how many fit), memory, the two
+radio shares and, where a batch may have only so many members, their number. Rows are scaled to
+budgets of 1.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from edgebatch.solvers.exact.compiled import compiled
 from edgebatch.solvers.exact.dual import ROWS, BoolArray
 
 # rows of the table
-VALUE, PROMPT, OUTPUT, SECONDS, STEPS, MEMORY, UPLINK, DOWNLINK, DEADLINE = range(9)
+VALUE, PROMPT, OUTPUT, SECONDS, STEPS, MEMORY, UPLINK, DOWNLINK, PLACE, DEADLINE = range(10)
 # batching modes
 RAGGED, PROMPT_PADDED, PADDED = range(3)
 
@@ -31,6 +32,7 @@ class Costs(NamedTuple):
         pass_seconds: time of a forward pass without members.
         batch_seconds: fixed time of a batch.
         token_budget: tokens that the cache can hold.
+        most_members: of a batch; infinite without such a limit.
     """
 
     prompt_constant: float
@@ -41,14 +43,16 @@ class Costs(NamedTuple):
     pass_seconds: float
     batch_seconds: float
     token_budget: float
+    most_members: float
 
 
 class Candidates(NamedTuple):
     """Everyone who could be served alone in one precision, by falling deadline.
 
     Attributes:
-        table: shape (9, N). SECONDS and MEMORY are what a member costs whatever the longest prompt
-            is, STEPS how often it pays what a longer prompt adds to a step.
+        table: shape (10, N). SECONDS and MEMORY are what a member costs whatever the longest prompt
+            is, STEPS how often it pays what a longer prompt adds to a step. PLACE is 0 where the
+            first row is a number of members already.
         ends: end of each group of equal deadlines, shape (M,).
         outputs: lengths that the longest output may have, ascending; just the greatest where it
             costs nothing, and in padded batching, where the box says it.
@@ -127,7 +131,7 @@ def first_budget(
         return seconds
     by_time = seconds / member_seconds(costs, prompt, output)
     by_memory = costs.token_budget / (prompt + output)
-    how_many: float = np.floor(min(by_time, by_memory))
+    how_many: float = np.floor(min(by_time, by_memory, costs.most_members))
     return how_many
 
 
@@ -165,6 +169,7 @@ def gather(candidates: Candidates, box: Box, group: int, knapsack: Knapsack) -> 
         knapsack.weight[1, size] = table[MEMORY, i] + memory
         knapsack.weight[2, size] = table[UPLINK, i]
         knapsack.weight[3, size] = table[DOWNLINK, i]
+        knapsack.weight[4, size] = table[PLACE, i]
         knapsack.member[size] = i
         size += 1
     return size, budget

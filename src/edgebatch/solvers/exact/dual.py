@@ -1,4 +1,4 @@
-"""The Lagrangian dual of one knapsack with at most four budgets.
+"""The Lagrangian dual of one knapsack with at most five budgets.
 
 Over members with values v and weights w (rows scaled to budgets of 1), every λ ≥ 0 gives the bound
 
@@ -19,7 +19,7 @@ from edgebatch.solvers.exact.compiled import compiled
 
 BoolArray = npt.NDArray[np.bool_]
 
-ROWS = 4
+ROWS = 5
 _MOST_STEPS = 24
 _BLIND_BAND = 0.5
 _FIRST_BAND = 0.1

@@ -1,4 +1,4 @@
-"""One knapsack with at most four budgets, solved to the end: rounding, exchanges, branch and bound.
+"""One knapsack with at most five budgets, solved to the end: rounding, exchanges, branch and bound.
 
 With multipliers λ, surpluses r_i = v_i − λ·w_i and the dual bound L, every selection x satisfies
 

@@ -66,7 +66,7 @@ def _make_pool(problem: Problem, cost: BatchCost, latest_first: IntArray) -> Poo
     prompt = requests.prompt_tokens[indices].astype(float)
     output = requests.output_tokens[indices].astype(float)
     costs = _costs(problem, cost)
-    table = np.zeros((9, len(indices)))
+    table = np.zeros((10, len(indices)))
     table[columns.VALUE] = requests.value[indices]
     table[columns.PROMPT], table[columns.OUTPUT] = prompt, output
     if problem.batching is Batching.RAGGED:
@@ -80,6 +80,8 @@ def _make_pool(problem: Problem, cost: BatchCost, latest_first: IntArray) -> Poo
         table[columns.UPLINK] = requests.uplink_share[indices] / _SLACK
     if node.downlink_seconds > 0.0:
         table[columns.DOWNLINK] = requests.downlink_share[indices] / _SLACK
+    if problem.max_batch is not None and not problem.batching.pads_outputs:
+        table[columns.PLACE] = 1.0 / problem.max_batch
     deadlines = np.minimum(requests.deadline_seconds[indices], _ENDLESS_SECONDS)
     table[columns.DEADLINE] = deadlines * _SLACK - node.radio_seconds
     changes = np.flatnonzero(np.diff(table[columns.DEADLINE])) + 1
@@ -115,6 +117,7 @@ def _costs(problem: Problem, cost: BatchCost) -> Costs:
         pass_seconds=cost.step_seconds,
         batch_seconds=problem.node.batch_overhead_seconds,
         token_budget=(problem.node.memory_bytes * _SLACK - hosted) / cost.kv_bytes_per_token,
+        most_members=math.inf if problem.max_batch is None else float(problem.max_batch),
     )
 
 

@@ -15,6 +15,7 @@ from edgebatch.solvers.exact.candidates import (
     MEMORY,
     OUTPUT,
     PADDED,
+    PLACE,
     PROMPT,
     SECONDS,
     STEPS,
@@ -71,7 +72,7 @@ def longest_prefix(candidates: Candidates, order: IntArray) -> tuple[int, float]
     """
     table, costs = candidates.table, candidates.costs
     prompt, output, deadline, latency = 0.0, 0.0, np.inf, 0.0
-    seconds = steps = memory = uplink = downlink = 0.0
+    seconds = steps = memory = uplink = downlink = place = 0.0
     for count in range(len(order)):
         i = order[count]
         prompt, output = max(prompt, table[PROMPT, i]), max(output, table[OUTPUT, i])
@@ -81,11 +82,12 @@ def longest_prefix(candidates: Candidates, order: IntArray) -> tuple[int, float]
         memory += table[MEMORY, i]
         uplink += table[UPLINK, i]
         downlink += table[DOWNLINK, i]
+        place += table[PLACE, i]
         own_seconds, per_step, own_memory = charges(candidates, prompt)
         use = seconds + (count + 1) * own_seconds + per_step * steps
         fits = use <= first_budget(candidates, prompt, output, deadline)
         fits &= memory + (count + 1) * own_memory <= LIMIT
-        if not fits or max(uplink, downlink) > LIMIT:
+        if not fits or max(uplink, downlink, place) > LIMIT:
             return count, latency
         if candidates.mode == PADDED:
             use = (count + 1) * member_seconds(costs, prompt, output)

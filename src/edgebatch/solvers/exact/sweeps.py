@@ -24,6 +24,7 @@ from edgebatch.solvers.exact.candidates import (
     MEMORY,
     OUTPUT,
     PADDED,
+    PLACE,
     PROMPT,
     SECONDS,
     STEPS,
@@ -75,6 +76,7 @@ def sweep(candidates: Candidates, box: Box, multiplier: FloatArray, bounds: Floa
                 surplus -= multiplier[1] * (table[MEMORY, i] + memory)
                 surplus -= multiplier[2] * table[UPLINK, i]
                 surplus -= multiplier[3] * table[DOWNLINK, i]
+                surplus -= multiplier[4] * table[PLACE, i]
                 if surplus > 0.0:
                     _add(tree, candidates.levels[i], surplus)
         position = end

@@ -15,6 +15,7 @@ from edgebatch.solvers.exact.candidates import (
     DOWNLINK,
     MEMORY,
     OUTPUT,
+    PLACE,
     PROMPT,
     SECONDS,
     STEPS,
@@ -69,10 +70,11 @@ def prefer_quicker_then_older(candidates: Candidates, age: IntArray, chosen: Int
 @compiled
 def _first_fitting(weight: FloatArray, room: FloatArray, first: int) -> int:
     """Return the first place of the next few whose weights fit, -1 if there is none."""
-    one, two, three, four = room[0], room[1], room[2], room[3]
+    one, two, three, four, five = room[0], room[1], room[2], room[3], room[4]
     for place in range(first, min(first + _MOST_TRIED, len(weight))):
         fits = (weight[place, 0] <= one) & (weight[place, 1] <= two)
         fits &= (weight[place, 2] <= three) & (weight[place, 3] <= four)
+        fits &= weight[place, 4] <= five
         if fits:
             return place
     return -1
@@ -121,6 +123,7 @@ def _weights(candidates: Candidates, chosen: IntArray) -> tuple[FloatArray, Floa
     weight[1] = table[MEMORY] + memory
     weight[2] = table[UPLINK]
     weight[3] = table[DOWNLINK]
+    weight[4] = table[PLACE]
     slack = np.full(ROWS, LIMIT)
     for i in chosen:
         slack -= weight[:, i]

@@ -99,7 +99,7 @@ def test_a_selection_that_fills_its_budget_is_found_however_large_the_values() -
     # fill the budget; so they are worth L = 1.1e7 less 1e-5, and L − need is 1.1e-5
     value, weight = np.array([6e6, 5e6 - 1e-5]), np.zeros((ROWS, 2))
     weight[0] = 0.5
-    multiplier = np.array([1e7, 0.0, 0.0, 0.0])
+    multiplier = np.eye(ROWS)[0] * 1e7
     surplus, taken = value - multiplier @ weight, np.zeros(2, dtype=np.bool_)
     worth = 6e6 + (5e6 - 1e-5)
     found, _ = search_flips(
