@@ -41,3 +41,10 @@ def test_padded_prompts_all_count_as_long_as_the_longest() -> None:
     unread.add(1, Prompt(tokens=(7,) * 20))
     unread.add(2, Prompt(tokens=(7,) * 60))
     assert unread.seconds == pytest.approx(6.0)  # 2 * 60 * 0.05
+
+
+def test_however_many_prompts_there_are_a_hung_engine_is_found_out() -> None:
+    unread = UnreadPrompts()
+    for number in range(100):
+        unread.add(number, Prompt(tokens=(7,) * 1000))
+    assert unread.seconds == 300.0

@@ -257,6 +257,28 @@ def test_who_was_called_off_is_not_served_when_the_engine_comes_back(
     assert ends(run(restarted())) == [gone, waited]
 
 
+@DRIVERS
+def test_who_was_called_off_is_no_fault_of_an_engine_that_does_not_come_back(make: Any) -> None:
+    async def given_up() -> Dispatcher:
+        hanging = HangingEngine(0)
+        await hanging.start()
+        dispatcher: Dispatcher = make(hanging)
+        job = Job(Prompt(tokens=(1,)))
+        running = asyncio.create_task(dispatcher.run())
+        for number in range(2):
+            dispatcher.submit(arrival(number, 0.0, 1, 20, deadline=99.0), job)
+        await asyncio.sleep(0.5)
+        dispatcher.cancel(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        dispatcher.abandon_all()
+        dispatcher.log.ledger.check_conservation()
+        return dispatcher
+
+    gone, failed = (Outcome.CANCELLED, Reason.CLIENT_GONE), (Outcome.FAILED, Reason.ENGINE)
+    assert ends(run(given_up())) == [gone, failed]
+
+
 @pytest.mark.parametrize("breaks", [False, True])
 def test_who_is_called_off_on_the_way_to_the_engine_is_not_served(breaks: bool) -> None:
     async def called_off() -> Dispatcher:

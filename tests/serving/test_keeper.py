@@ -7,15 +7,17 @@ import asyncio
 import httpx
 import pytest
 
-from edgebatch.engines import Engine, Prompt
+from edgebatch.engines import Engine, EngineInfo, Prompt
 from edgebatch.errors import EngineError, InputError
-from edgebatch.realtime import Dispatcher
+from edgebatch.realtime import Dispatcher, Job
 from edgebatch.scenario import Scenario, parse_policy
+from edgebatch.scheduling import RequestRecord
 from edgebatch.serving.failures import Failures
 from edgebatch.serving.gateway import Gateway
 from edgebatch.serving.keeper import EngineKeeper, State
 from edgebatch.serving.server import serve
 from edgebatch.serving.settings import load_settings
+from edgebatch.workload import Arrival
 from serving.gateway_thread import DOCUMENT, FragileEngine, GatewayThread
 
 
@@ -63,6 +65,41 @@ def test_a_bug_ends_the_gateway_so_that_it_is_started_again() -> None:
     with pytest.raises(EngineError, match=r"^the gateway cannot go on: ZeroDivisionError\(\)$"):
         serve(gateway)
     assert gateway.state is State.STOPPED
+
+
+def test_a_bug_while_the_engine_is_down_ends_the_gateway_too() -> None:
+    made: list[FragileEngine] = []
+
+    class StartsOnce(FragileEngine):
+        def __init__(self) -> None:
+            super().__init__(Scenario(DOCUMENT))
+            self.is_broken = True
+            made.append(self)
+
+        async def start(self) -> EngineInfo:
+            if len(made) > 1:
+                raise EngineError("there is none")
+            return await super().start()
+
+    def cannot(_: RequestRecord) -> None:
+        raise ZeroDivisionError
+
+    async def ended() -> None:
+        scenario, policy = Scenario(DOCUMENT), parse_policy("rolling")
+        keeper = EngineKeeper(
+            StartsOnce, lambda engine: scenario.dispatcher(policy, engine), Failures()
+        )
+        await keeper.start()
+        while keeper.state is not State.ENGINE_DOWN:
+            await asyncio.sleep(0.01)
+        now = keeper.dispatcher.timers.now
+        asked = Arrival(0, now, 1, 2, 2, deadline_seconds=0.2)
+        keeper.dispatcher.submit(asked, Job(Prompt(tokens=(1,)), on_end=cannot))
+        with pytest.raises(EngineError, match=r"cannot go on: ZeroDivisionError\(\)$"):
+            await asyncio.wait_for(keeper.until_failed(), 60)
+        assert (str(keeper.state), keeper.dispatcher.num_unfinished) == ("stopped", 0)
+
+    asyncio.run(ended())
 
 
 def test_an_engine_for_which_nobody_can_decide_is_ended() -> None:

@@ -123,8 +123,11 @@ def test_wrong_settings_are_one_line(
     assert told in refusal("serve", "--config", config, *check)
 
 
-def test_what_is_checked_alone_may_be_started_later(tmp_path: Path) -> None:
-    profile = tmp_path / "profile.toml"
+def test_what_is_checked_alone_may_be_started_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile, cache = tmp_path / "profile.toml", tmp_path / "cache"
+    monkeypatch.setenv("EDGEBATCH_CACHE", str(cache))
     toy_profile().save(profile)
     upstream = ("--engine", "openai", "--url", "w8=http://127.0.0.1:9/v1")
     for asked in (
@@ -133,8 +136,9 @@ def test_what_is_checked_alone_may_be_started_later(tmp_path: Path) -> None:
         (*upstream, "--profile", profile, "--precision", "w8"),  # nobody is there
     ):
         checked = edgebatch("serve", "--check", *asked)
-        assert checked.returncode == 0, checked.stderr
+        assert (checked.returncode, checked.stderr) == (0, b"")
         assert json.loads(checked.stdout)["port"] == 8080
+    assert not cache.exists()
 
 
 def test_a_taken_port_is_one_line() -> None:

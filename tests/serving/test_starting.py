@@ -76,6 +76,7 @@ def test_while_the_engine_starts_everyone_is_told_so(tmp_path: Path) -> None:
         refused = client.post("/v1/completions", json={"prompt": "say:abc"})
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert refused.json()["error"]["code"] == "engine_unavailable"
+        assert client.post("/v1/completions", content=b"{").status_code == 503
         assert client.get("/v1/models").status_code == 503
         server.get_well()
         assert process.stdout is not None

@@ -9,6 +9,8 @@ from edgebatch.engines.base import Progress, Prompt
 SECONDS_PER_TOKEN = 0.05
 """What reading a token may take: below 20 tokens/s a prompt of a page takes half a minute, which
 is slower than any engine that people wait for."""
+MOST_SECONDS = 300.0
+"""What all of them may take, so that an engine that hangs over many prompts is found out."""
 
 
 class UnreadPrompts:
@@ -41,10 +43,9 @@ class UnreadPrompts:
     @property
     def seconds(self) -> float:
         """How long reading all of them may take."""
-        tokens = self._tokens.values()
-        if self._is_padded:
-            return SECONDS_PER_TOKEN * len(tokens) * max(tokens, default=0)
-        return SECONDS_PER_TOKEN * sum(tokens)
+        counts = self._tokens.values()
+        tokens = len(counts) * max(counts, default=0) if self._is_padded else sum(counts)
+        return min(MOST_SECONDS, SECONDS_PER_TOKEN * tokens)
 
 
 def most_tokens(prompt: Prompt) -> int:

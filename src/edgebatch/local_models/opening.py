@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,4 +66,5 @@ def _existing(source: str) -> Path:
     if not path.exists():
         names = ", ".join((*SHIPPED_MODELS, *GENERATED_MODELS))
         raise InputError(source, f"there is no such file or folder, nor a model known as {names}")
-    return path.resolve()
+    # a link keeps its own name: what it leads to may have one that says nothing
+    return Path(os.path.normpath(path.absolute()))

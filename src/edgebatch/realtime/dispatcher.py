@@ -108,6 +108,11 @@ class Dispatcher(ABC):
         """Hand the engine no more requests at once, in place of any such limit before."""
 
     @property
+    def bug(self) -> BaseException | None:
+        """What an alarm of the scheduler ended in, after which its driver has been cancelled."""
+        return self._error
+
+    @property
     def num_unfinished(self) -> int:
         """How many requests wait or run."""
         return len(self._jobs)
@@ -236,7 +241,7 @@ class Dispatcher(ABC):
         self.fail_waiting()
         for number, member in list(self._members.items()):
             del self._members[number]
-            self._abandon(member, Outcome.FAILED, Reason.ENGINE)
+            self._abandon(member, *self._end_without_engine(number))
 
     @abstractmethod
     def _admit(self, arrival: Arrival, now: float) -> None:
@@ -318,14 +323,16 @@ class Dispatcher(ABC):
         """Go on after the engine has lost all that was in it."""
         for number, member in list(self._members.items()):
             del self._members[number]
-            if number in self._called_off:
-                self._abandon(member, *_ENDS[Finish.CANCELLED])
-            elif member.num_tokens or number in self._lost_once:
-                self._abandon(member, Outcome.FAILED, Reason.ENGINE)
+            if member.num_tokens or number in self._called_off | self._lost_once:
+                self._abandon(member, *self._end_without_engine(number))
             else:
                 self._lost_once.add(number)
                 self._put_back(member)
         self._set_expiry_alarm()
+
+    def _end_without_engine(self, number: int) -> tuple[Outcome, Reason]:
+        """Return how a request ends that the engine will not answer any more."""
+        return _ENDS[Finish.CANCELLED if number in self._called_off else Finish.FAILED]
 
     def _set_expiry_alarm(self) -> None:
         at = self._queue.next_expiry_seconds()
@@ -340,8 +347,10 @@ class Dispatcher(ABC):
 
     def _ring(self) -> None:
         self._expiry_alarm, self._expiry_at = None, float("inf")
-        self._expire(self.timers.now)
-        self._set_expiry_alarm()
+        try:
+            self._expire(self.timers.now)
+        finally:
+            self._set_expiry_alarm()
 
     def _count_work(self, believed_seconds: float, actual_seconds: float) -> None:
         self._believed_seconds += believed_seconds

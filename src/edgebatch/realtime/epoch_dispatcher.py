@@ -61,7 +61,8 @@ class EpochDispatcher(Dispatcher, EpochLoop):
         super().abandon_all()
         left = itertools.chain.from_iterable(self._answers.values())
         for waiting in (*self._on_their_way(), *left):
-            self._scheduler.abandon(waiting, Outcome.FAILED, Reason.ENGINE, self.timers.now)
+            end = self._end_without_engine(waiting.arrival.number)
+            self._scheduler.abandon(waiting, *end, self.timers.now)
         self._answers.clear()
 
     def _observe(self, believed_seconds: float, actual_seconds: float) -> None:

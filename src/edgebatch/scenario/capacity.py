@@ -17,10 +17,9 @@ def estimated_capacity(scenario: Scenario) -> float:
     """Return the most requests per second that batches of average requests could complete.
 
     The best over batch sizes b, and over the hosted precisions, of b divided by the time of a
-    batch of b mean requests, b limited by the memory, by the median
-    deadline and by how many the engine runs at once. Padding, waiting
-    and the mix of deadlines and qualities are ignored, so no policy can be expected to reach it
-    with every request in time; it only sets the scale.
+    batch of b mean requests, b limited by the memory, by the median deadline and by how many the
+    engine runs at once. Padding, waiting and the mix of deadlines and qualities are ignored, so no
+    policy can be expected to reach it with every request in time; it only sets the scale.
 
     Raises:
         InputError: the workload has no requests, or not even one average request fits.

@@ -52,7 +52,7 @@ class JoinRules:
 
     Attributes:
         order: ``fcfs``, ``edf`` or ``sjf``.
-        batch_cap: most requests that run at once; None leaves it to memory.
+        batch_cap: most requests that run at once; None leaves it to hosting and memory.
         expire: whether requests whose deadline can no longer be met are turned away; today's
             engines serve them late.
         precision: name of the one precision that the engine hosts and runs; None means the one

@@ -131,7 +131,7 @@ class EpochScheduler:
         self._max_batch = self.hosting.most_running(most)
 
     def submit(self, arrival: Arrival, now: float) -> Waiting | None:
-        """Take a request in; None if it was rejected at once."""
+        """Take a request in; None if it was turned away at once."""
         hopeless = Reason.RADIO if self._can_never_be_sent(arrival) else Reason.NONE
         return self.queue.submit(arrival, now, hopeless)
 

@@ -26,7 +26,7 @@ from edgebatch.scheduling.candidates import Candidates
 from edgebatch.scheduling.epoch import Hosting
 from edgebatch.scheduling.joining import JoiningScheduler
 from edgebatch.scheduling.observed import ObservedDemand, PaceBySize, PaceTrials, PromiseMargin
-from edgebatch.scheduling.outcomes import Outcome, RequestRecord
+from edgebatch.scheduling.outcomes import Outcome, Reason, RequestRecord
 from edgebatch.scheduling.rolling_rules import RollingRules
 from edgebatch.scheduling.running_batch import Promises, RunningBatch
 from edgebatch.scheduling.tenants import BoolArray, TenantShares
@@ -88,13 +88,13 @@ class RollingScheduler(JoiningScheduler):
         alone_pace = self.pace.at(1)
         if alone_pace > 1.0 - _ROUNDING:
             alone_pace = 1.0  # a slow node may recover while the request waits
-        waiting = self.queue.submit(arrival, now, alone_pace=alone_pace)
-        if waiting is None:  # what nobody can be given is no demand, and must not raise the price
-            return False
         prompt, output = float(arrival.prompt_tokens), float(arrival.output_tokens)
-        work = self.cost.member_seconds(prompt, output)
-        self.demand.observe(arrival.arrival_seconds, work, arrival.value)
-        if self.num_running >= self._cap:
+        # what nobody can be given is no demand, and must not raise the price
+        if self.queue.hopeless(arrival, alone_pace) is Reason.NONE:
+            work = self.cost.member_seconds(prompt, output)
+            self.demand.observe(arrival.arrival_seconds, work, arrival.value)
+        waiting = self.queue.submit(arrival, now, alone_pace=alone_pace)
+        if waiting is None or self.num_running >= self._cap:
             return False
         pace = self.pace.at(self.num_running + 1)
         return pace * self.cost.prefill_seconds(prompt) <= self._least_slack
@@ -194,15 +194,18 @@ class RollingScheduler(JoiningScheduler):
         """Return when a request that cannot join now should be tried again.
 
         If a promise has no slack left, that is when it is believed to be kept: until then no
-        prefill of any length may come between. Else it is when the first member ends.
+        prefill of any length may come between. Else, and where no more may run at once, it is when
+        the first member ends.
         """
         batch = self._running_batch(now, step)
         if len(batch) == 0:
             return 0.0
         slack = self._slack(batch)
-        until = batch.remaining[0]
+        until = first_end = batch.remaining[0]
         if float(slack.min()) < self.pace.at(len(batch) + 1) * self.cost.prefill_seconds(1.0):
             until = batch.promises.passes[np.argmin(slack)]
+        if self.num_running >= self._cap:
+            until = max(until, first_end)
         return self.pace.at(len(batch)) * float(batch.seconds_until(np.array([until]))[0])
 
     def _note_answer(self, record: RequestRecord) -> None:

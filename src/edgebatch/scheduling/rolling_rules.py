@@ -15,7 +15,7 @@ class RollingRules:
     Attributes:
         precision: name of the one precision that is hosted and runs; None means the one of the
             highest quality.
-        batch_cap: most requests that run at once; None leaves it to time and memory.
+        batch_cap: most requests that run at once; None leaves it to hosting, time and memory.
         reserve: κ, slack that a joiner must bring as a multiple of its duration; None adapts it.
         safety: margin on all believed times, as a multiple of how much they were seen to scatter
             and of what late answers have added to that.

@@ -109,7 +109,11 @@ class RunningBatch:
         return len(self.remaining)
 
     def seconds_until(self, passes: FloatArray) -> FloatArray:
-        """Return how long the members take over so many passes, each until it ends itself."""
+        """Return how long the members take over so many passes, each until it ends itself.
+
+        While members wait for a pass that runs, right from the second pass on: the first is charged
+        for their prompts too.
+        """
         ended = np.searchsorted(self.remaining, passes, side="right")
         per_step, per_token = self.cost.step_coefficients()
         one_context = passes * per_step + per_token * passes * (passes - 1.0) / 2.0

@@ -97,27 +97,18 @@ class WaitingQueue:
             alone_pace: true over believed seconds of a request alone, so far as is known.
         """
         self._ledger.open()
-        seconds, reason = self._fastest.look_up(
-            arrival.prompt_tokens, arrival.output_tokens, arrival.min_quality
-        )
-        reason = hopeless or reason
         outcome, latest = Outcome.REJECTED, math.inf
-        deadline_at = arrival.arrival_seconds + arrival.deadline_seconds
-        if reason is Reason.NONE and self._expire:
-            latest = (
-                deadline_at - alone_pace * seconds + arrival.deadline_seconds * RELATIVE_TOLERANCE
-            )
-            if arrival.ttft_seconds < math.inf:
-                latest = min(latest, self._latest_for_first_token(arrival, alone_pace))
-            if latest < arrival.arrival_seconds + self._uplink_seconds:
-                reason = Reason.DEADLINE
-            elif latest < now:
+        reason = hopeless or self.hopeless(arrival, alone_pace)
+        if reason is Reason.NONE:
+            latest = self._latest_decision(arrival, alone_pace)
+            if latest < now:
                 outcome, reason = Outcome.EXPIRED, Reason.WAITED_TOO_LONG
         if reason is Reason.NONE and len(self._waiting) >= self._limit:
             reason = Reason.QUEUE_FULL
         if reason is not Reason.NONE:
             self._ledger.close(not_served(arrival, outcome, reason, now))
             return None
+        deadline_at = arrival.arrival_seconds + arrival.deadline_seconds
         waiting = Waiting(arrival, deadline_at, latest)
         self._waiting[arrival.number] = waiting
         self._num_of_tenants[arrival.tenant] += 1
@@ -125,10 +116,37 @@ class WaitingQueue:
             heapq.heappush(self._by_latest_decision, (latest, arrival.number))
         return waiting
 
-    def _latest_for_first_token(self, arrival: Arrival, alone_pace: float) -> float:
-        seconds = self._fastest.first_token_seconds(arrival.prompt_tokens, arrival.min_quality)
-        tolerance = arrival.ttft_seconds * RELATIVE_TOLERANCE
-        return arrival.arrival_seconds + arrival.ttft_seconds - alone_pace * seconds + tolerance
+    def hopeless(self, arrival: Arrival, alone_pace: float = 1.0) -> Reason:
+        """Return why a request can never be served as it is, even by an idle node.
+
+        Args:
+            arrival: the request.
+            alone_pace: true over believed seconds of a request alone, so far as is known.
+        """
+        _, reason = self._fastest.look_up(
+            arrival.prompt_tokens, arrival.output_tokens, arrival.min_quality
+        )
+        if reason is not Reason.NONE:
+            return reason
+        earliest = arrival.arrival_seconds + self._uplink_seconds
+        is_late = self._latest_decision(arrival, alone_pace) < earliest
+        return Reason.DEADLINE if is_late else Reason.NONE
+
+    def _latest_decision(self, arrival: Arrival, alone_pace: float) -> float:
+        """Return when a request must have been chosen, alone; infinity if that is not looked at."""
+        if not self._expire:
+            return math.inf
+        prompt, quality = arrival.prompt_tokens, arrival.min_quality
+        seconds, _ = self._fastest.look_up(prompt, arrival.output_tokens, quality)
+        allowed = arrival.deadline_seconds
+        latest = arrival.arrival_seconds + allowed - alone_pace * seconds
+        latest += allowed * RELATIVE_TOLERANCE
+        if arrival.ttft_seconds == math.inf:
+            return latest
+        allowed = arrival.ttft_seconds
+        seconds = self._fastest.first_token_seconds(prompt, quality)
+        first = arrival.arrival_seconds + allowed - alone_pace * seconds
+        return min(latest, first + allowed * RELATIVE_TOLERANCE)
 
     def put_back(self, waiting: Waiting) -> None:
         """Let a request that could not be served wait again, in its old place."""

@@ -172,8 +172,6 @@ async def _answer(request: Request, body: ChatRequest | CompletionRequest) -> Re
     """Put a request to the gateway and send its answer, whole or as a stream."""
     gateway, tenant = _gateway(request), _tenant(request)
     body.refuse_what_is_not_done()
-    if gateway.state is State.STARTING:
-        raise not_ready("the engine is starting")
     served = _model(gateway)["id"]
     if body.model not in (None, "", served):
         raise _unknown_model(body.model or "", served)

@@ -9,7 +9,7 @@ from edgebatch.serving.gateway import Gateway
 from edgebatch.serving.guard import App, Receive, Scope, Send
 from edgebatch.serving.keeper import State
 from edgebatch.serving.keys import KeyRing
-from edgebatch.serving.refusals import Refusal
+from edgebatch.serving.refusals import Refusal, not_ready
 from edgebatch.serving.traced_request import note_tenant
 
 ASKING = {"/v1/chat/completions": "chat", "/v1/completions": "text_completion"}
@@ -43,11 +43,11 @@ class Door:
         await answer(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Refusal | None:
-        if self._gateway.state is State.STARTING:
-            return None
         try:
             tenant = self._keys.tenant(Headers(scope=scope).get("authorization"))
             note_tenant(scope, tenant)
+            if self._gateway.state is State.STARTING:
+                return not_ready("the engine is starting")
             self._gateway.require_place(tenant)
         except Refusal as refusal:
             return refusal

@@ -39,6 +39,9 @@ log = structlog.get_logger("edgebatch.gateway")
 _MOST_RECORDS = 10_000
 _ESTIMATE_SECONDS = 0.05
 """How long an estimate of when to retry is told to whoever else is turned away."""
+_LEAST_COUNTING = 100
+"""So many may wait for their tokens to be counted, or as many as the queue has places: usually that
+is a moment, but an engine that hangs lets them pile up."""
 _BYTES_PER_TOKEN = 3
 """Fewer than of most texts, so that a prompt is not taken for shorter than it is."""
 
@@ -80,6 +83,7 @@ class Gateway:
         self._lengths = LengthPredictor(settings.lengths)
         self._places = Places(settings)
         self._unfinished: Counter[int] = Counter()
+        self._num_counting = 0
         self._estimate_seconds = 0.0
         self._estimate_until = -math.inf
         hosting = scenario.hosting
@@ -116,6 +120,9 @@ class Gateway:
         await self.keeper.start()
         if self._source is not None and (said := mismatch(self._source, self.info)):
             log.warning("profile of something else", problem=said)
+        most, engines = self.scenario.hosting.max_running, self.info.max_running
+        if most is not None and engines is not None and engines > most:
+            log.warning("profile of fewer at once", profile=most, engine=engines)
 
     async def until_failed(self) -> None:
         """Wait until it turns out that nobody can be served any more; for ever if that is not so.
@@ -160,7 +167,11 @@ class Gateway:
         # before tokens are counted, for which the engine may take as long as a pass
         arrived_at_seconds = self.dispatcher.timers.now
         asked = prompt
-        prompt, prompt_tokens = await self._counted(asked, tenant)
+        self._num_counting += 1
+        try:
+            prompt, prompt_tokens = await self._counted(asked, tenant)
+        finally:
+            self._num_counting -= 1
         self.require_place(tenant)  # others have come meanwhile, or the engine has gone
         max_tokens = self._limit(prompt_tokens, slo.max_tokens)
         arrival = Arrival(
@@ -218,6 +229,8 @@ class Gateway:
         most = keys[tenant].most_unfinished if keys else None
         if most is not None and self._unfinished[tenant] >= most:
             raise self._full(tenant, f"this key has {most} requests waiting or running already")
+        if self._num_counting >= max(_LEAST_COUNTING, self.settings.limits.queue):
+            raise self._full(tenant, "the tokens of too many requests are being counted")
         queue = self.dispatcher
         if not self._places.has_one(tenant, queue.num_waiting, queue.num_waiting_of):
             raise self._full(tenant, "too many requests are waiting")

@@ -68,7 +68,7 @@ class EngineKeeper:
         self._failures = failures
         self._supervising: asyncio.Task[None] | None = None
         self._has_failed = asyncio.Event()
-        self._bug: Exception | None = None
+        self._bug: BaseException | None = None
 
     async def start(self) -> None:
         """Start the engine and drive it from now on.
@@ -129,11 +129,14 @@ class EngineKeeper:
                 if time.monotonic() - began_at > _STEADY_SECONDS:
                     pause = 0.0
                 pause = await self._restart(pause)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if self.state is State.STOPPED:
+                raise
             # a bug: rather refuse everyone than let them wait for nothing
             log.exception("the gateway cannot go on")
             self.state = State.STOPPED
-            self._bug = error
+            # one in an alarm cancels this task, wherever it is
+            self._bug = self.dispatcher.bug or error
             self._has_failed.set()
             self.dispatcher.abandon_all()
             self._failures.tell_lost("the gateway failed", self.info.engine)

@@ -79,7 +79,7 @@ class _Asked(BaseModel):
         _refuse(asked, _NEUTRAL, "")
 
 
-_NOTHING: tuple[Any, ...] = (0, "", [], {})  # and False, which equals 0
+_NOTHING: tuple[Any, ...] = (0, "", [], {})
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "n": (1,),
     "best_of": (1,),
@@ -88,20 +88,25 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "tool_choice": ("none",),
     "response_format": ({"type": "text"},),
     **dict.fromkeys(("presence_penalty", "frequency_penalty", "min_p"), (0,)),
-    **dict.fromkeys(("logprobs", "top_logprobs", "logit_bias", "echo", "suffix"), _NOTHING),
+    **dict.fromkeys(("top_logprobs", "logit_bias", "echo", "suffix"), _NOTHING),
+    "logprobs": (),  # 0 asks for those of the tokens themselves
     **dict.fromkeys(("tools", "functions"), _NOTHING),
+    "function_call": ("none",),
     # an empty schema still asks for JSON
     **dict.fromkeys(("guided_json", "guided_regex", "guided_choice", "guided_grammar"), ()),
-    "structured_outputs": (),
+    **dict.fromkeys(("structured_outputs", "json_schema"), ()),
+    "typical_p": (1,),
+    **dict.fromkeys(("grammar", "min_tokens", "stop_token_ids", "bad_words"), _NOTHING),
+    **dict.fromkeys(("chat_template_kwargs", "continue_final_message"), _NOTHING),
 }
-"""Fields that are not done, and values with which they change nothing; null always does."""
+"""Fields that are not done, and values with which they change nothing, as null and false do."""
 _NEUTRAL_IN_MESSAGES = dict.fromkeys(("tool_calls", "tool_call_id"), _NOTHING)
 
 
 def _refuse(asked: dict[str, Any], neutral: dict[str, tuple[Any, ...]], where: str) -> None:
     for name, values in neutral.items():
         value = asked.get(name)
-        if value is not None and value not in values:
+        if value is not None and value is not False and value not in values:
             path = where + name
             raise invalid(f"{path} is not supported by this gateway", path, "unsupported")
 

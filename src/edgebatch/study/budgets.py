@@ -5,6 +5,7 @@ Arithmetic and memory bandwidth are told apart, though the latency is made of bo
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from edgebatch.scenario import Policy, Scenario
@@ -35,6 +36,8 @@ def budgets_of(scenario: Scenario, policy: Policy) -> list[str]:
         playing.append("overhead")
     if scenario.channel is not None and not policy.is_continuous:
         playing += _OF_CHANNEL
+    if scenario.hosting.max_running is not None:
+        playing.append("size")
     return playing
 
 
@@ -54,6 +57,9 @@ def strengthened(scenario: Scenario, budget: str) -> Scenario:
 
 def _strengthened_hosting(hosting: Hosting, budget: str) -> Hosting:
     node = hosting.node
+    if budget == "size":
+        assert hosting.max_running is not None
+        return replace(hosting, max_running=math.ceil(_MORE * hosting.max_running))
     if budget != "overhead":
         more = getattr(node, _OF_NODE[budget]) * _MORE
         return replace(hosting, node=node.replace(**{_OF_NODE[budget]: more}))

@@ -160,6 +160,15 @@ def test_what_is_dear_may_have_a_node_that_nobody_else_wants() -> None:
     assert numbers(alone.join(0.0, 0)) == [3]
 
 
+def test_demand_that_finds_no_place_is_demand_all_the_same() -> None:
+    node = ONE_SECOND_A_TOKEN
+    scheduler = RollingScheduler(hosting(node), RollingRules(), queue_limit=1)
+    for number in range(5):  # 18 s of work each second
+        scheduler.submit(arrival(number, float(number), 1, 9), float(number))
+    assert len(scheduler.queue) == 1
+    assert scheduler.demand.work_per_second() == 18.0
+
+
 def test_what_can_never_be_served_neither_raises_the_price_nor_the_reserve() -> None:
     scheduler = scheduler_for(RollingRules())
     for number in range(50):
@@ -208,6 +217,13 @@ def test_a_retry_makes_sense_at_the_first_end_where_every_promise_has_slack() ->
     scheduler.submit(arrival(1, 9.0, 1, 2, deadline=1e3), 9.0)
     assert len(scheduler.join(9.0, 0)) == 2
     assert scheduler.retry_after_seconds(9.0, 0) == 4.5
+
+
+def test_a_retry_makes_no_sense_before_an_end_where_no_more_may_run() -> None:
+    scheduler = scheduler_for(RollingRules(reserve=0.0, batch_cap=1))
+    scheduler.submit(asking_for_first_token(1.0, arrival(0, 0.0, 1, 2)), 0.0)  # no slack
+    assert len(scheduler.join(0.0, 0)) == 1
+    assert scheduler.retry_after_seconds(0.0, 0) == 2.25
 
 
 def test_a_retry_takes_as_long_as_the_node_was_seen_to_take() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from edgebatch.errors import InputError, UnknownNameError
 from edgebatch.scenario import Scenario, parse_policy
+from edgebatch.study.budgets import budgets_of, strengthened
 from edgebatch.study.candidates import Candidate, Choice, candidates
 from edgebatch.study.feasibility import Assessment, Feasibility, UserClass
 from edgebatch.study.investigation import Finding, Question, Status
@@ -350,6 +351,13 @@ def check_whole(found: Plan) -> None:
         assert entry["binding"]["budget"] == "arithmetic"  # there is nothing else that takes time
         assert entry["at_rate"]["rate_per_second"] == 0.5
         Scenario(entry["scenario"])  # is whole
+
+
+def test_how_many_may_run_at_once_is_a_budget_where_the_engine_limits_it() -> None:
+    policy, limited = parse_policy(FAST), toy("node.max_running=3")
+    assert "size" not in budgets_of(toy(), policy)
+    assert "size" in budgets_of(limited, policy)
+    assert strengthened(limited, "size").hosting.max_running == 4
 
 
 def test_a_trace_is_planned_for_block_by_block(tmp_path: Path) -> None:
