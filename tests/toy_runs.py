@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from edgebatch.problem import Model, Node, Precision, Problem
-from edgebatch.scheduling import Hosting, RequestRecord
+from edgebatch.scheduling import Hosting, JoiningScheduler, NodePool, RequestRecord
 from edgebatch.scheduling.log import RunLog
 from edgebatch.solvers import Result, Solver, Stop
 from edgebatch.workload import Arrival
@@ -38,6 +38,16 @@ def arrival(
     return Arrival(
         number, at, prompt, output, output if actual is None else actual, deadline, quality
     )
+
+
+def submit(scheduler: JoiningScheduler, arrival: Arrival, now: float) -> bool:
+    """Let a request come to one node alone; return whether a step must end for it."""
+    return bool(NodePool([scheduler]).submit(arrival, now))
+
+
+def expire(scheduler: JoiningScheduler, now: float) -> bool:
+    """Let those who are too late expire; return whether someone could join because of that."""
+    return bool(NodePool([scheduler]).expire(now))
 
 
 @dataclass(frozen=True)

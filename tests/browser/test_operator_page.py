@@ -17,6 +17,7 @@ from edgebatch.errors import EngineError
 from edgebatch.serving.keys import hash_key
 from serving import gateway_thread
 from serving.gateway_thread import FragileEngine, GatewayThread, HeldGateway
+from serving.test_several_servers import Servers
 from serving.unanswered import asking
 
 if TYPE_CHECKING:
@@ -367,3 +368,23 @@ def test_everything_can_be_reached_with_the_keyboard_and_has_a_name(visit: Any) 
         unnamed = """[...document.querySelectorAll("[role=img], [role=group], section")].filter(
             (each) => !each.ariaLabel && !each.getAttribute("aria-labelledby")).length"""
         assert seen.value(unnamed) == 0
+
+
+def test_servers_are_shown_where_there_are_several(visit: Any) -> None:
+    with Servers() as thread:
+        opened = visit(thread, viewport={"width": 390, "height": 844})
+        rows = opened.page.locator("#servers tr")
+        expect(rows).to_have_count(2)
+        expect(rows.nth(0)).to_contain_text("good w8")
+        expect(rows.nth(1)).to_contain_text("runs")
+        thread.break_server(1)
+        expect(rows.nth(1)).to_contain_text("away")
+        expect(opened.page.locator("#state")).to_have_text("Ready")
+        thread.errors[1] = None
+        expect(rows.nth(1)).to_contain_text("runs, lost once")
+        assert opened.value("document.documentElement.scrollWidth") <= 390
+        assert opened.complaints == []
+    with GatewayThread() as thread:
+        opened = visit(thread)
+        expect(opened.page.locator("#main")).to_be_visible()
+        expect(opened.page.locator("#servers-card")).to_be_hidden()

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from console_sessions import REPOSITORY
 from pydantic import BaseModel
 
-from edgebatch.serving.settings import Demands, GatewaySettings, Key, Lengths, Limits
+from edgebatch.serving.settings import Demands, GatewaySettings, Key, Lengths, Limits, Server
 
 PAGE = REPOSITORY / "docs" / "gateway-settings.md"
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -21,6 +21,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "defaults": Demands,
     "limits": Limits,
     "lengths": Lengths,
+    "servers": Server,
     "keys": Key,
 }
 _HEADING = re.compile(r"## (.*)")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pydantic.fields import FieldInfo
 
 from edgebatch.problem.file_schema import PrecisionSection
-from edgebatch.scenario.schema import ScenarioDocument
+from edgebatch.scenario.schema import ScenarioDocument, ServerSection
 from edgebatch.schema import Section
 
 _HEADING = re.compile(r"##+ (.*)")
@@ -26,7 +26,10 @@ class Key(NamedTuple):
 
 def schema_keys() -> Iterator[Key]:
     """Yield every key that the schema knows."""
-    sections: dict[str, type[Section]] = {"precisions.custom": PrecisionSection}
+    sections: dict[str, type[Section]] = {
+        "precisions.custom": PrecisionSection,
+        "servers": ServerSection,
+    }
     for name, field in ScenarioDocument.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             sections[name] = field.annotation

@@ -22,6 +22,7 @@ from edgebatch.scheduling import (
     EpochScheduler,
     Hosting,
     JoinRules,
+    NodePool,
     Outcome,
 )
 from edgebatch.scheduling.log import RunLog
@@ -128,4 +129,7 @@ CONTINUOUS: dict[tuple[str, bool], Counts] = {
 def test_continuous_batching(order: str, expire: bool) -> None:
     hosting = replace(HOSTING, batching=Batching.RAGGED)
     scheduler = ContinuousScheduler(hosting, JoinRules(order, batch_cap=8, expire=expire))
-    assert counts(ContinuousSimulation(scheduler, WORKLOAD).run()) == CONTINUOUS[order, expire]
+    assert (
+        counts(ContinuousSimulation(NodePool([scheduler]), WORKLOAD).run())
+        == CONTINUOUS[order, expire]
+    )

@@ -9,11 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebatch.cost import evaluate
-from edgebatch.problem import Committed, InFlight, Node, Problem, Request, Requests
-from edgebatch.scheduling import Outcome, RequestRecord, RollingRules, RollingScheduler, Waiting
+from edgebatch.problem import Committed, InFlight, Node, Precision, Problem, Request, Requests
+from edgebatch.scheduling import (
+    Ledger,
+    NodePool,
+    Outcome,
+    RequestRecord,
+    RollingRules,
+    RollingScheduler,
+    Waiting,
+    WaitingQueue,
+)
 from edgebatch.simulation import ContinuousSimulation, RunLog
 from edgebatch.workload import Arrival
-from toy_runs import TINY_MODEL, W16, arrival, hosting, listed, records
+from toy_runs import TINY_MODEL, W8, W16, arrival, hosting, listed, records
 
 
 class JudgedRolling(RollingScheduler):
@@ -111,7 +120,7 @@ nodes = st.builds(
 
 def run(node: Node, rules: RollingRules, arrivals: list[Arrival]) -> tuple[JudgedRolling, RunLog]:
     scheduler = JudgedRolling(hosting(node, W16), rules)
-    return scheduler, ContinuousSimulation(scheduler, listed(*arrivals)).run()
+    return scheduler, ContinuousSimulation(NodePool([scheduler]), listed(*arrivals)).run()
 
 
 @given(nodes, rules, workloads())
@@ -152,6 +161,43 @@ def test_on_an_idle_node_everyone_is_served_who_can_be(node: Node, arrivals: lis
         can_be = needed(node, each) <= each.deadline_seconds
         can_be &= needed_for_first(node, each) <= each.ttft_seconds
         assert record.outcome == (Outcome.IN_TIME if can_be else Outcome.REJECTED)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from((8.0, 16.0, 24.0)), st.sampled_from((W8, W16))),
+        min_size=2,
+        max_size=4,
+    ),
+    rules,
+    workloads(shorter=True),
+    st.data(),
+)
+def test_several_nodes_keep_what_each_has_promised_and_everyone_gets_the_quality_asked_for(
+    nodes: list[tuple[float, Precision]],
+    rules: RollingRules,
+    arrivals: list[Arrival],
+    data: st.DataObject,
+) -> None:
+    qualities = st.sampled_from((0.0, 0.9, 0.95))
+    arrivals = [each._replace(min_quality=data.draw(qualities)) for each in arrivals]
+    queue = WaitingQueue(Ledger())
+    schedulers = [
+        JudgedRolling(hosting(Node(memory_bytes=12.0 + 4.0 * 40, flops=flops), each), rules, queue)
+        for flops, each in nodes
+    ]
+    for scheduler in schedulers:
+        scheduler.precision = [W8, W16].index(scheduler.cost.precision)
+    pool = NodePool(schedulers)
+    log = ContinuousSimulation(pool, listed(*arrivals), precisions=("w8", "w16")).run()
+    outcomes = [record.outcome for record in records(log)]
+    assert Outcome.LATE not in outcomes
+    admitted = sum(scheduler.num_admissions for scheduler in schedulers)
+    assert outcomes.count(Outcome.IN_TIME) == admitted
+    for record, each in zip(records(log), arrivals, strict=True):
+        if record.outcome == Outcome.IN_TIME:
+            assert (W8, W16)[record.precision].quality >= each.min_quality
+    assert len({batch.number for batch in log.batches}) == len(log.batches)
 
 
 def needed(node: Node, only: Arrival) -> float:

@@ -28,6 +28,7 @@ from edgebatch.scheduling import (
     EpochProtocol,
     EpochScheduler,
     JoinRules,
+    NodePool,
     Outcome,
     Reason,
     RequestRecord,
@@ -105,11 +106,13 @@ def in_epochs(with_engine: SimulatedEngine) -> EpochDispatcher:
 
 
 def rolling(with_engine: SimulatedEngine) -> ContinuousDispatcher:
-    return ContinuousDispatcher(with_engine, rolling_scheduler())
+    return ContinuousDispatcher([with_engine], NodePool([rolling_scheduler()]))
 
 
 def fcfs(with_engine: SimulatedEngine) -> ContinuousDispatcher:
-    return ContinuousDispatcher(with_engine, ContinuousScheduler(hosting(NODE), JoinRules()))
+    return ContinuousDispatcher(
+        [with_engine], NodePool([ContinuousScheduler(hosting(NODE), JoinRules())])
+    )
 
 
 DRIVERS = pytest.mark.parametrize("make", [in_epochs, rolling, fcfs])
@@ -137,10 +140,10 @@ def test_requests_end_as_they_do_in_the_simulation(make: Any) -> None:
     if make is in_epochs:
         log = EpochSimulation(epoch_scheduler(), listed(*MIXED), EpochProtocol()).run()
     elif make is rolling:
-        log = ContinuousSimulation(rolling_scheduler(), listed(*MIXED)).run()
+        log = ContinuousSimulation(NodePool([rolling_scheduler()]), listed(*MIXED)).run()
     else:
         scheduler = ContinuousScheduler(hosting(NODE), JoinRules())
-        log = ContinuousSimulation(scheduler, listed(*MIXED)).run()
+        log = ContinuousSimulation(NodePool([scheduler]), listed(*MIXED)).run()
     real, simulated = records(dispatcher.log), records(log)
     assert [each.outcome for each in real] == [each.outcome for each in simulated]
     assert [each.reason for each in real] == [each.reason for each in simulated]
@@ -157,7 +160,7 @@ def test_requests_end_as_they_do_in_the_simulation(make: Any) -> None:
 def test_the_engine_gets_no_more_at_once_than_it_says_that_it_runs(make: Any) -> None:
     def of_two(with_engine: SimulatedEngine) -> Dispatcher:
         dispatcher: Dispatcher = make(with_engine)
-        dispatcher.limit_running(2)
+        dispatcher.drivers[0].limit_running(2)
         return dispatcher
 
     dispatcher = run(replayed(of_two, engine(), *(arrival(each, 0.0) for each in range(5))))
@@ -205,7 +208,7 @@ def test_after_a_restart_those_without_a_token_are_served_and_the_others_have_fa
         dispatcher: Dispatcher = make(failing)
         job = Job(Prompt(tokens=(1,)))
         dispatcher.submit(arrival(0, 0.0, 1, 500), job)
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         await asyncio.sleep(0.02)
         dispatcher.submit(arrival(1, dispatcher.timers.now, 1, 2, deadline=5.0), job)
         with pytest.raises(EngineError):
@@ -213,7 +216,7 @@ def test_after_a_restart_those_without_a_token_are_served_and_the_others_have_fa
         dispatcher.submit(arrival(2, dispatcher.timers.now, 1, 2, deadline=5.0), job)
         assert dispatcher.num_unfinished == 2
         failing.mend()
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         await dispatcher.until_all_ended()
         running.cancel()
         return dispatcher
@@ -236,7 +239,7 @@ def test_who_was_called_off_is_not_served_when_the_engine_comes_back(
         await failing.start()
         dispatcher: Dispatcher = make(failing)
         job = Job(Prompt(tokens=(1,)))
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         for number in range(2):
             dispatcher.submit(arrival(number, 0.0, 1, 20, deadline=99.0), job)
         await asyncio.sleep(0.5)
@@ -246,7 +249,7 @@ def test_who_was_called_off_is_not_served_when_the_engine_comes_back(
         with pytest.raises(EngineError):
             await running
         failing.mend()
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         await dispatcher.until_all_ended()
         running.cancel()
         dispatcher.log.ledger.check_conservation()
@@ -264,7 +267,7 @@ def test_who_was_called_off_is_no_fault_of_an_engine_that_does_not_come_back(mak
         await hanging.start()
         dispatcher: Dispatcher = make(hanging)
         job = Job(Prompt(tokens=(1,)))
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         for number in range(2):
             dispatcher.submit(arrival(number, 0.0, 1, 20, deadline=99.0), job)
         await asyncio.sleep(0.5)
@@ -293,9 +296,9 @@ def test_who_is_called_off_on_the_way_to_the_engine_is_not_served(breaks: bool) 
         dispatcher.cancel(0)
         if breaks:
             with pytest.raises(EngineError):
-                await dispatcher.run()
+                await dispatcher.drivers[0].run()
             failing.mend()
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         await dispatcher.until_all_ended()
         running.cancel()
         return dispatcher
@@ -308,7 +311,7 @@ def test_ends_are_believed_as_the_cost_model_has_them() -> None:
         with_engine = engine()
         await with_engine.start()
         dispatcher = rolling(with_engine)
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         told: list[Joined] = []
         job = Job(Prompt(tokens=(1,)), on_joined=told.append)
         for number in range(2):
@@ -330,7 +333,7 @@ def test_requests_can_be_called_off_while_they_wait_and_while_they_run(make: Any
         with_engine = engine()
         await with_engine.start()
         dispatcher: Dispatcher = make(with_engine)
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         told: list[RequestRecord] = []
         job = Job(Prompt(tokens=(1,)), on_end=told.append)
         dispatcher.submit(arrival(0, 0.0, 1, 400), job)
@@ -356,7 +359,7 @@ def test_listeners_hear_every_token_and_the_end() -> None:
         with_engine = engine()
         await with_engine.start()
         dispatcher = rolling(with_engine)
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         tokens: list[Progress] = []
         end: list[RequestRecord] = []
         job = Job(Prompt(tokens=(1,)), on_progress=tokens.append, on_end=end.append)
@@ -378,7 +381,7 @@ def test_a_slow_engine_is_noticed() -> None:
     async def observed() -> None:
         with_engine = engine(time_factor=1.5)
         await with_engine.start()
-        dispatcher = ContinuousDispatcher(with_engine, scheduler)
+        dispatcher = ContinuousDispatcher([with_engine], NodePool([scheduler]))
         await replay(listed(arrival(0, 0.0, 1, 6)), dispatcher, PROMPTS)
 
     run(observed())
@@ -390,7 +393,7 @@ def test_a_wrong_decision_ends_the_run_instead_of_hanging() -> None:
         with_engine = engine()
         await with_engine.start()
         dispatcher = in_epochs(with_engine)
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         await asyncio.sleep(0)
 
         def divide() -> None:
@@ -423,7 +426,7 @@ def test_epochs_reckon_with_an_engine_that_was_seen_to_be_slow() -> None:
         # two tokens are believed to take 90 ms and take 180
         in_doubt = arrival(1, 0.5, 1, 2, deadline=0.15)
         await replay(listed(arrival(0, 0.0, 1, 2), in_doubt), dispatcher, PROMPTS)
-        return dispatcher.believed_pace
+        return dispatcher.drivers[0].believed_pace
 
     assert run(observed()) == scheduler.pace.pace == pytest.approx(2.0, rel=0.001)
     assert scheduler.ledger.column("outcome").tolist() == [Outcome.IN_TIME, Outcome.EXPIRED]
@@ -436,7 +439,7 @@ def test_epochs_learn_the_pace_from_requests_that_were_called_off_as_well() -> N
         with_engine = engine()
         await with_engine.start()
         dispatcher = EpochDispatcher(with_engine, scheduler)
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         told: list[Progress] = []
         job = Job(Prompt(tokens=(1,)), on_progress=told.append)
         dispatcher.submit(arrival(0, 0.0, 1, 400), job)
@@ -461,7 +464,7 @@ def test_epochs_learn_nothing_from_an_engine_that_broke() -> None:
         for number, output in enumerate((1, 500)):  # one batch, of which the first is served
             dispatcher.submit(arrival(number, 0.0, 1, output), Job(Prompt(tokens=(1,))))
         with pytest.raises(EngineError, match="it broke"):
-            await dispatcher.run()
+            await dispatcher.drivers[0].run()
         assert [each.size for each in dispatcher.log.batches] == [2]
 
     run(broken())

@@ -18,6 +18,7 @@ from edgebatch.scheduling import (
     ContinuousScheduler,
     EpochScheduler,
     JoinRules,
+    NodePool,
     Outcome,
     Reason,
     RollingRules,
@@ -39,11 +40,13 @@ def in_epochs(engine: SimulatedEngine, node: Node = NODE) -> Dispatcher:
 
 def rolling(engine: SimulatedEngine) -> Dispatcher:
     rules = RollingRules(reserve=0.0)
-    return ContinuousDispatcher(engine, RollingScheduler(hosting(NODE), rules))
+    return ContinuousDispatcher([engine], NodePool([RollingScheduler(hosting(NODE), rules)]))
 
 
 def fcfs(engine: SimulatedEngine) -> Dispatcher:
-    return ContinuousDispatcher(engine, ContinuousScheduler(hosting(NODE), JoinRules()))
+    return ContinuousDispatcher(
+        [engine], NodePool([ContinuousScheduler(hosting(NODE), JoinRules())])
+    )
 
 
 DRIVERS = pytest.mark.parametrize("make", [in_epochs, rolling, fcfs])
@@ -106,7 +109,7 @@ def test_a_batch_on_its_way_to_an_engine_that_breaks_is_served_by_the_next(
         engine = Mortal(after_seconds)
         await engine.start()
         dispatcher = in_epochs(engine, RADIO_NODE)
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         # computed from 0.03 to 0.18, with tokens at 0.07 and 0.12
         dispatcher.submit(arrival(0, 0.0, 1, 3), JOB)
         await asyncio.sleep(0.05)
@@ -115,7 +118,7 @@ def test_a_batch_on_its_way_to_an_engine_that_breaks_is_served_by_the_next(
             await running
         await asyncio.sleep(0.05)
         engine.mend()
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         await dispatcher.until_all_ended()
         await stopped(running)
         return dispatcher
@@ -132,7 +135,7 @@ def test_whoever_is_given_up_ends_once_wherever_in_an_epoch(at_seconds: float) -
         engine = Mortal()
         await engine.start()
         dispatcher = in_epochs(engine, RADIO_NODE)
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         dispatcher.submit(arrival(0, 0.0, 1, 1), JOB)  # computed from 0.03 to 0.07
         await asyncio.sleep(at_seconds)
         await stopped(running)
@@ -152,7 +155,7 @@ def test_nobody_joins_an_engine_whose_reports_nobody_takes(
         engine = Mortal()
         await engine.start()
         dispatcher = make(engine)
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         await asyncio.sleep(0.01)
         await stopped(running)
         joined: list[Joined] = []
@@ -176,7 +179,7 @@ def test_an_answer_without_a_token_is_whole_when_it_ends(
         engine = Speechless()
         await engine.start()
         dispatcher = make(engine)
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         await asyncio.sleep(0.5)
         dispatcher.submit(arrival(0, dispatcher.timers.now, 1, 3), JOB)
         await dispatcher.until_all_ended()
@@ -198,13 +201,13 @@ def test_after_an_engine_broke_the_slack_of_the_lost_keeps_nobody_waiting() -> N
         engine = Mortal(0.0)
         await engine.start()
         dispatcher = rolling(engine)
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         # 40 + 50 + 60 ms, which leaves 2 ms
         dispatcher.submit(arrival(0, dispatcher.timers.now, 1, 3, deadline=0.152), JOB)
         with pytest.raises(EngineError, match="it broke"):
             await running
         engine.mend()
-        running = asyncio.create_task(dispatcher.run())
+        running = asyncio.create_task(dispatcher.drivers[0].run())
         await asyncio.sleep(0.01)
         dispatcher.submit(arrival(1, dispatcher.timers.now, deadline=5.0), JOB)
         await dispatcher.until_all_ended()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import httpx
@@ -74,13 +74,16 @@ class GatewayThread:
     """A gateway that listens at :attr:`url` while the context is open."""
 
     document = DOCUMENT
+    names: Sequence[str] = ("",)
 
     def __init__(self, policy: str = "rolling", **settings: Any) -> None:
         self.scenario = Scenario(self.document)
         self.engines: list[FragileEngine] = []
         configure_logs("error")
         checked = load_settings(None, {"log_level": "error", **settings})
-        self.gateway = Gateway(checked, self.scenario, parse_policy(policy), self._make_engine)
+        self.gateway = Gateway(
+            checked, self.scenario, parse_policy(policy), self._makers(), self.names
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listening = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
@@ -105,6 +108,9 @@ class GatewayThread:
     def break_engine(self) -> None:
         """Let the engine break at its next step."""
         self.engines[-1].is_broken = True
+
+    def _makers(self) -> Sequence[Callable[[], Engine]]:
+        return [self._make_engine]
 
     def _make_engine(self) -> Engine:
         self.engines.append(FragileEngine(self.scenario))

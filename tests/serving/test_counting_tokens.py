@@ -30,8 +30,8 @@ class _Slow(FragileEngine):
 
 class _SlowGateway(GatewayThread):
     def __init__(self, **settings: Any) -> None:
+        self.slow = _Slow(Scenario(self.document))
         super().__init__(**settings)
-        self.slow = _Slow(self.scenario)
 
     def _make_engine(self) -> Engine:
         return self.slow

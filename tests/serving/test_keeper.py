@@ -8,13 +8,14 @@ import httpx
 import pytest
 
 from edgebatch.engines import Engine, EngineInfo, Prompt
-from edgebatch.errors import EngineError, InputError
-from edgebatch.realtime import Dispatcher, Job
+from edgebatch.errors import EngineError
+from edgebatch.realtime import Job
 from edgebatch.scenario import Scenario, parse_policy
 from edgebatch.scheduling import RequestRecord
 from edgebatch.serving.failures import Failures
+from edgebatch.serving.fleet import Fleet, State
 from edgebatch.serving.gateway import Gateway
-from edgebatch.serving.keeper import EngineKeeper, State
+from edgebatch.serving.keeper import EngineKeeper
 from edgebatch.serving.server import serve
 from edgebatch.serving.settings import load_settings
 from edgebatch.workload import Arrival
@@ -61,7 +62,7 @@ def test_a_bug_ends_the_gateway_so_that_it_is_started_again() -> None:
             self.is_mad = True
 
     settings = load_settings(None, {"port": 0, "log_level": "error"})
-    gateway = Gateway(settings, Scenario(DOCUMENT), parse_policy("rolling"), Mad)
+    gateway = Gateway(settings, Scenario(DOCUMENT), parse_policy("rolling"), [Mad])
     with pytest.raises(EngineError, match=r"^the gateway cannot go on: ZeroDivisionError\(\)$"):
         serve(gateway)
     assert gateway.state is State.STOPPED
@@ -86,32 +87,16 @@ def test_a_bug_while_the_engine_is_down_ends_the_gateway_too() -> None:
 
     async def ended() -> None:
         scenario, policy = Scenario(DOCUMENT), parse_policy("rolling")
-        keeper = EngineKeeper(
-            StartsOnce, lambda engine: scenario.dispatcher(policy, engine), Failures()
-        )
-        await keeper.start()
-        while keeper.state is not State.ENGINE_DOWN:
+        dispatcher = scenario.dispatcher(policy, StartsOnce())
+        keeper = EngineKeeper("", StartsOnce, dispatcher.drivers[0], Failures())
+        fleet = Fleet([keeper], dispatcher, Failures())
+        await fleet.start()
+        while fleet.state is not State.ENGINE_DOWN:
             await asyncio.sleep(0.01)
-        now = keeper.dispatcher.timers.now
-        asked = Arrival(0, now, 1, 2, 2, deadline_seconds=0.2)
-        keeper.dispatcher.submit(asked, Job(Prompt(tokens=(1,)), on_end=cannot))
+        asked = Arrival(0, dispatcher.timers.now, 1, 2, 2, deadline_seconds=0.2)
+        dispatcher.submit(asked, Job(Prompt(tokens=(1,)), on_end=cannot))
         with pytest.raises(EngineError, match=r"cannot go on: ZeroDivisionError\(\)$"):
-            await asyncio.wait_for(keeper.until_failed(), 60)
-        assert (str(keeper.state), keeper.dispatcher.num_unfinished) == ("stopped", 0)
+            await asyncio.wait_for(fleet.until_failed(), 60)
+        assert (str(fleet.state), dispatcher.num_unfinished) == ("stopped", 0)
 
     asyncio.run(ended())
-
-
-def test_an_engine_for_which_nobody_can_decide_is_ended() -> None:
-    engine = FragileEngine(Scenario(DOCUMENT))
-
-    def decide(_: Engine) -> Dispatcher:
-        raise InputError("policy", "cannot be")
-
-    async def started() -> None:
-        with pytest.raises(InputError, match="cannot be"):
-            await EngineKeeper(lambda: engine, decide, Failures()).start()
-        with pytest.raises(EngineError, match="not running"):
-            await engine.report()
-
-    asyncio.run(started())

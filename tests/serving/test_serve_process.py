@@ -108,9 +108,18 @@ def test_settings_come_from_file_environment_and_flags(tmp_path: Path) -> None:
         ('engine = "simulated:speed=2"', "speed"),
         ('engine = "openvino:speed=2"', "speed"),
         ('model = "nonesuch"', "nonesuch"),
-        ('engine = "openai"\nurls = {w8 = "127.0.0.1:8001"}', "urls.w8: must be a URL like http"),
-        ('engine = "openai"\nurls = {w8 = "http://a:b"}', "urls.w8: must be a URL like http"),
-        ('engine = "openai"\nurls = {w8 = "http://a"}', "profile: is needed with engine 'openai'"),
+        (
+            'engine = "openai"\nservers = [{precision = "w8", url = "127.0.0.1:8001"}]',
+            "servers[0].url: must be a URL",
+        ),
+        (
+            'engine = "openai"\nservers = [{precision = "w8", url = "http://a:b"}]',
+            "servers[0].url: must be a URL",
+        ),
+        (
+            'engine = "openai"\nservers = [{precision = "w8", url = "http://a"}]',
+            "profile: is needed with engine 'openai'",
+        ),
         ('profile = "nowhere.toml"', "profile: nowhere.toml"),
     ],
 )

@@ -246,8 +246,8 @@ def test_what_the_engine_breaks_is_an_error(collector: Collector) -> None:
 
 class _InFrontOfAnother(GatewayThread):
     def __init__(self, url: str) -> None:
-        super().__init__(tracing=True)
         self._upstream = url
+        super().__init__(tracing=True)
 
     def _make_engine(self) -> Engine:
         return OpenAIEngine({"w8": ServerAddress(f"{self._upstream}/v1")})

@@ -16,8 +16,8 @@ class UpstreamGateway(GatewayThread):
     """A gateway in front of a server at a URL."""
 
     def __init__(self, url: str) -> None:
-        super().__init__()
         self._upstream = url
+        super().__init__()
 
     def _make_engine(self) -> Engine:
         return OpenAIEngine({"w8": ServerAddress(self._upstream)})

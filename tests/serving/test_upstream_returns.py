@@ -23,8 +23,8 @@ class _Watchful(GatewayThread):
     """A gateway that notices at once that the server behind it is gone."""
 
     def __init__(self, url: str) -> None:
-        super().__init__()
         self._upstream = url
+        super().__init__()
 
     def _make_engine(self) -> Engine:
         settings = OpenAISettings(health_seconds=0.05)

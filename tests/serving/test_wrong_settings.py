@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,30 @@ def test_a_variable_is_named_and_not_the_file(
     assert str(raised.value).startswith(told)
 
 
+W8, W9, W16 = ({"precision": name, "url": URL} for name in ("w8", "w9", "w16"))
+OTHER_W8 = {"precision": "w8", "url": "http://127.0.0.1:10/v1"}
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({}, "urls: must say where each precision is served: --url PRECISION=URL"),
-        ({"urls": {"w8": URL}, "precisions": ["w16"]}, "urls: must say where 'w16' is served"),
-        ({"urls": {"w9": URL}}, "precisions.hosted[0]: unknown name 'w9'; did you mean 'w8'?"),
+        ({}, "servers: must say where the model is served: --url PRECISION=URL"),
+        ({"servers": [W8], "precisions": ["w16"]}, "servers: must say where 'w16' is served"),
+        ({"servers": [W9]}, "servers[0].precision: unknown name 'w9'; did you mean 'w8'?"),
+        (
+            {"servers": [W9], "policy": "dftsp"},
+            "precisions.hosted[0]: unknown name 'w9'; did you mean 'w8'?",
+        ),
+        ({"servers": [W8, W16, W8]}, "servers[2]: is there twice; what may run at once is"),
+        (
+            {"servers": [W8, OTHER_W8], "policy": "dftsp"},
+            "servers[1].precision: must not be there twice: dftsp decides in epochs",
+        ),
+        (
+            {"servers": [{**W8, "profile": "p.toml"}], "policy": "dftsp"},
+            "servers[0].profile: must not be there: dftsp decides in epochs",
+        ),
+        ({"servers": [W8], "engine": "simulated"}, "servers: go with engine 'openai', not with"),
     ],
 )
 def test_precisions_that_are_served_nowhere_are_told_at_the_start(
@@ -78,30 +97,22 @@ def test_precisions_that_are_served_nowhere_are_told_at_the_start(
     assert str(raised.value).startswith(told)
 
 
-W8, W16 = ({name: URL} for name in ("w8", "w16"))
-
-
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
         (
-            {"urls": W8 | W16},
-            "urls.w8: would never be asked, because rolling runs w16 alone: leave it out, "
-            "or take a policy that runs several, such as --policy dftsp",
+            {"servers": [W8, W16], "policy": "continuous:precision=w8"},
+            "servers[1].precision: must be 'w8', which is the one that the policy runs",
         ),
         (
-            {"urls": W8 | W16, "policy": "continuous:precision=w8"},
-            "urls.w16: would never be asked, because continuous runs w8 alone: leave it out, "
-            "or take a policy that runs several, such as --policy dftsp",
+            {"servers": [W8, W16], "precisions": ["w16"]},
+            "servers[0].precision: would never be asked, because 'w8' is not among the precisions "
+            "to host",
         ),
         (
-            {"urls": W8 | W16, "precisions": ["w8", "w16"]},
-            "urls.w8: would never be asked, because rolling runs w16 alone: leave it out, here and "
-            "in precisions, or take a policy that runs several, such as --policy dftsp",
-        ),
-        (
-            {"urls": W8 | W16, "policy": "dftsp", "precisions": ["w8"]},
-            "urls.w16: would never be asked, because 'w16' is not among the precisions to host",
+            {"servers": [W8, W16], "policy": "dftsp", "precisions": ["w8"]},
+            "servers[1].precision: would never be asked, because 'w16' is not among the precisions "
+            "to host",
         ),
     ],
 )
@@ -115,23 +126,36 @@ def test_a_server_that_would_never_be_asked_is_told_at_the_start(
     assert str(raised.value) == told
 
 
-@pytest.mark.parametrize(("policy", "urls"), [("rolling", W16), ("dftsp", W8 | W16)])
-def test_all_precisions_that_have_a_server_run(
-    tmp_path: Path, policy: str, urls: dict[str, str]
-) -> None:
+@pytest.mark.parametrize(
+    ("policy", "servers"),
+    [
+        ("rolling", [W8]),
+        ("rolling", [W8, W16]),
+        ("rolling", [W8, OTHER_W8]),
+        ("continuous", [W16, W8, OTHER_W8]),
+        ("dftsp", [W8, W16]),
+    ],
+)
+def test_all_servers_run(tmp_path: Path, policy: str, servers: list[dict[str, str]]) -> None:
     path = tmp_path / "profile.toml"
     toy_profile().save(path)
-    settings = {"engine": "openai", "profile": path, "policy": policy, "urls": urls}
+    settings = {"engine": "openai", "profile": path, "policy": policy, "servers": servers}
     gateway = build_gateway(load_settings(None, settings))
-    assert {each.name for each in gateway.precisions} == set(urls)
+    assert {each.name for each in gateway.precisions} == {each["precision"] for each in servers}
+    assert len(gateway.fleet.keepers) == (1 if policy == "dftsp" else len(servers))
 
 
-def test_without_names_those_are_hosted_that_are_served(tmp_path: Path) -> None:
-    path = tmp_path / "profile.toml"
-    toy_profile().save(path)
-    settings = load_settings(None, {"engine": "openai", "profile": path, "urls": {"w8": URL}})
-    hosted = build_gateway(settings).scenario.hosting.precisions
-    assert [precision.name for precision in hosted] == ["w8"]
+def test_each_server_may_have_a_profile_of_its_own(tmp_path: Path) -> None:
+    profile, paths = toy_profile(), [tmp_path / "slow.toml", tmp_path / "fast.toml"]
+    for path, flops in zip(paths, (1.0, 2.0), strict=True):
+        node = profile.node.replace(flops=flops * profile.node.flops)
+        replace(profile, node=node).save(path)
+    servers = [
+        {**server, "profile": path} for server, path in zip((W8, OTHER_W8), paths, strict=True)
+    ]
+    gateway = build_gateway(load_settings(None, {"engine": "openai", "servers": servers}))
+    slow, fast = (each.node.flops for each in gateway.scenario.servers)
+    assert fast == 2.0 * slow
 
 
 def test_a_host_that_is_not_this_machine_is_told_apart_from_a_taken_port() -> None:

@@ -16,7 +16,7 @@ from replications import assert_agrees, interval
 
 from edgebatch.problem import Node
 from edgebatch.problem.checks import FloatArray
-from edgebatch.scheduling import ContinuousScheduler, EpochScheduler, Hosting, JoinRules
+from edgebatch.scheduling import ContinuousScheduler, EpochScheduler, Hosting, JoinRules, NodePool
 from edgebatch.scheduling.log import RunLog
 from edgebatch.simulation.continuous_driver import ContinuousSimulation
 from edgebatch.simulation.epoch_driver import EpochSimulation
@@ -69,7 +69,7 @@ def run(
     if protocol == "epochs":
         return EpochSimulation(EpochScheduler(hosted, NoBatching()), workload).run()
     scheduler = ContinuousScheduler(hosted, JoinRules(batch_cap=1))
-    return ContinuousSimulation(scheduler, workload).run()
+    return ContinuousSimulation(NodePool([scheduler]), workload).run()
 
 
 def mean_wait(log: RunLog) -> float:
@@ -138,7 +138,9 @@ def test_littles_law_holds_for_batches() -> None:
     hosted = Hosting(STEPPING.replace(uplink_seconds=0.1), TINY_MODEL, (W16,))
     epochs = EpochSimulation(EpochScheduler(hosted, Fcfs()), workload).run()
     assert epochs.running_seconds == pytest.approx(time_in_service(epochs), rel=1e-9)
-    continuous = ContinuousSimulation(ContinuousScheduler(hosted, JoinRules()), workload).run()
+    continuous = ContinuousSimulation(
+        NodePool([ContinuousScheduler(hosted, JoinRules())]), workload
+    ).run()
     assert continuous.running_seconds == pytest.approx(time_in_service(continuous), rel=1e-9)
     assert continuous.running_seconds > 2.0 * continuous.busy_seconds
 
@@ -148,7 +150,9 @@ def test_arrivals_in_the_log_have_the_asked_rate_and_variation(cv: float) -> Non
     def gaps(seed: int) -> FloatArray:
         workload = SyntheticWorkload(Gamma(8.0, cv), ONE_TOKEN, NO_DEADLINE, 3000, seed=seed)
         hosted = Hosting(STEPPING, TINY_MODEL, (W16,))
-        log = ContinuousSimulation(ContinuousScheduler(hosted, JoinRules()), workload).run()
+        log = ContinuousSimulation(
+            NodePool([ContinuousScheduler(hosted, JoinRules())]), workload
+        ).run()
         return np.diff(np.sort(log.ledger.column("arrival_seconds")), prepend=0.0)
 
     assert_agrees(interval(lambda seed: float(gaps(seed).mean()), 12), 1.0 / 8.0, within=0.1)

@@ -200,9 +200,11 @@ def _policies(names: Sequence[str]) -> list[Policy]:
 
 
 def _title(scenario: Scenario) -> str:
-    hosting = scenario.hosting
-    precisions = ", ".join(precision.name for precision in hosting.precisions)
-    return f"{hosting.model.name or 'model'} ({precisions}) on {hosting.node.name or 'the node'}"
+    hosting, servers = scenario.hosting, scenario.servers
+    hosted = [each.precisions[0] for each in servers] or hosting.precisions
+    precisions = ", ".join(dict.fromkeys(precision.name for precision in hosted))
+    node = f"{len(servers)} servers" if servers else hosting.node.name or "the node"
+    return f"{hosting.model.name or 'model'} ({precisions}) on {node}"
 
 
 def _print(comparison: Comparison, tuned: bool) -> None:

@@ -23,6 +23,7 @@ EXAMPLES = """\
   edgebatch serve --config gateway.toml --check
   edgebatch serve --engine llama-cpp --model my.gguf --profile my-profile.toml
   edgebatch serve --engine openai --url q8_0=http://127.0.0.1:8001/v1 --profile up.toml
+  edgebatch serve --engine openai --url w8=http://node-a:8001/v1 --url w8=http://node-b:8001/v1 …
   EDGEBATCH_LIMITS__QUEUE=64 edgebatch serve
   edgebatch serve --hash-key
 """
@@ -58,7 +59,7 @@ def command(
     ] = None,
     url: Annotated[
         list[str] | None,
-        typer.Option(metavar="PRECISION=URL", help="For openai: where each precision is served."),
+        typer.Option(metavar="PRECISION=URL", help="For openai: where a precision is served."),
     ] = None,
     policy: Annotated[
         str | None,
@@ -107,7 +108,7 @@ def command(
         "model": model,
         "precisions": precision or None,
         "profile": profile,
-        "urls": _urls(url or []) or None,
+        "servers": _servers(url or []) or None,
         "policy": policy,
         "host": host,
         "port": port,
@@ -138,14 +139,14 @@ def _serve(settings: GatewaySettings) -> None:
     serve(gateway, lambda address: print(f"listening at {address}", flush=True))
 
 
-def _urls(texts: list[str]) -> dict[str, str]:
-    urls: dict[str, str] = {}
+def _servers(texts: list[str]) -> list[dict[str, str]]:
+    servers = []
     for position, text in enumerate(texts):
         name, equals, url = text.partition("=")
         if not equals or "/" in name:
             raise InputError(f"--url[{position}]", f"must be PRECISION=URL, got {text!r}")
-        urls[name] = url
-    return urls
+        servers.append({"precision": name, "url": url})
+    return servers
 
 
 def _shown(settings: GatewaySettings) -> dict[str, Any]:

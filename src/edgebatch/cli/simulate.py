@@ -82,7 +82,9 @@ def command(
     from edgebatch.reporting.run_tables import latency_table, outcome_table, use_table
 
     hosting = loaded.hosting
-    title = f"{chosen.label} on {hosting.node.name or 'the node'}, {hosting.model.name or 'model'}"
+    num_servers = len(loaded.servers)
+    node = f"{num_servers} servers" if num_servers else hosting.node.name or "the node"
+    title = f"{chosen.label} on {node}, {hosting.model.name or 'model'}"
     print_tables(outcome_table(summary, title), latency_table(summary), use_table(summary))
 
 

@@ -62,7 +62,7 @@ def _knobs(
 ) -> Iterator[tuple[str, list[Any]]]:
     if policy.is_continuous:
         names = [precision.name for precision in scenario.hosting.precisions]
-        if policy.precision is None and len(names) > 1:
+        if policy.precision is None and len(names) > 1 and not scenario.servers:
             yield "precision", names
         if policy.expire is None and policy.name != ROLLING:
             yield "expire", [True]

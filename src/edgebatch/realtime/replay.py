@@ -60,17 +60,19 @@ async def replay(
     Raises:
         EngineError: the engine broke. Every request that had come in is on record by then.
     """
-    running = asyncio.create_task(dispatcher.run())
+    driving = [asyncio.create_task(each.run()) for each in dispatcher.drivers]
     feeding = asyncio.create_task(_feed(workload, dispatcher, prompts, uplink_seconds, on_arrival))
     try:
-        await asyncio.wait({running, feeding}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
+        await asyncio.wait({*driving, feeding}, return_when=asyncio.FIRST_COMPLETED)
+        for task in driving:
+            if task.done():
+                task.result()
         feeding.result()
     finally:
-        for task in (feeding, running):
+        tasks = (feeding, *driving)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(feeding, running, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         dispatcher.abandon_all()
     dispatcher.log.ledger.check_conservation()
     return dispatcher.log

@@ -19,13 +19,23 @@ def chrome_trace(log: RunLog) -> dict[str, Any]:
     Times are in microseconds, as the format wants them.
     """
     events = [
-        {"ph": "M", "pid": 1, "tid": _NODE, "name": "thread_name", "args": {"name": "compute"}},
-        {"ph": "M", "pid": 1, "tid": _QUEUE, "name": "thread_name", "args": {"name": "before"}},
+        *(_thread(_tid(node), "compute", node) for node in range(log.num_nodes)),
+        _thread(_QUEUE, "before"),
         *_batches(log),
         *_counter(log, "waiting", "arrival_seconds", "decided_at_seconds"),
         *_counter(log, "running", "decided_at_seconds", "last_token_at_seconds"),
     ]
     return {"displayTimeUnit": "ms", "traceEvents": events}
+
+
+def _tid(node: int) -> int:
+    """Return the thread on which a node is shown."""
+    return _NODE if node == 0 else _QUEUE + node
+
+
+def _thread(tid: int, name: str, node: int = 0) -> dict[str, Any]:
+    shown = f"{name} {node + 1}" if node else name
+    return {"ph": "M", "pid": 1, "tid": tid, "name": "thread_name", "args": {"name": shown}}
 
 
 def _batches(log: RunLog) -> Iterator[dict[str, Any]]:
@@ -43,7 +53,7 @@ def _batches(log: RunLog) -> Iterator[dict[str, Any]]:
         yield _span(
             _QUEUE, f"uplink {batch.number}", batch.decided_at_seconds, batch.started_at_seconds
         )
-        yield _span(_NODE, name, batch.started_at_seconds, batch.ended_at_seconds) | {
+        yield _span(_tid(batch.node), name, batch.started_at_seconds, batch.ended_at_seconds) | {
             "args": arguments
         }
 

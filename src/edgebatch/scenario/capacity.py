@@ -8,7 +8,9 @@ import numpy as np
 
 from edgebatch.cost import BatchCost, hosted_bytes
 from edgebatch.errors import InputError
+from edgebatch.problem.checks import FloatArray
 from edgebatch.scenario.scenario import Scenario
+from edgebatch.scheduling import Hosting
 
 _SAMPLE_REQUESTS = 2000
 
@@ -19,7 +21,8 @@ def estimated_capacity(scenario: Scenario) -> float:
     The best over batch sizes b, and over the hosted precisions, of b divided by the time of a
     batch of b mean requests, b limited by the memory, by the median deadline and by how many the
     engine runs at once. Padding, waiting and the mix of deadlines and qualities are ignored, so no
-    policy can be expected to reach it with every request in time; it only sets the scale.
+    policy can be expected to reach it with every request in time; it only sets the scale. Of
+    several servers it is the sum.
 
     Raises:
         InputError: the workload has no requests, or not even one average request fits.
@@ -30,7 +33,22 @@ def estimated_capacity(scenario: Scenario) -> float:
     prompt = np.array([float(arrival.prompt_tokens) for arrival in sample])
     output = np.array([float(arrival.actual_output_tokens) for arrival in sample])
     deadline = float(np.median([arrival.deadline_seconds for arrival in sample]))
-    hosting = scenario.hosting
+    best = sum(
+        _most_per_second(hosting, prompt, output, deadline)
+        for hosting in scenario.servers or (scenario.hosting,)
+    )
+    if best == 0.0:
+        raise InputError(
+            "compare.loads",
+            "the capacity is 0: not even one average request fits memory and deadline; "
+            "give compare.rates_per_second instead",
+        )
+    return best
+
+
+def _most_per_second(
+    hosting: Hosting, prompt: FloatArray, output: FloatArray, deadline_seconds: float
+) -> float:
     free_bytes = hosting.node.memory_bytes - hosted_bytes(
         hosting.node, hosting.model, hosting.precisions
     )
@@ -40,15 +58,9 @@ def estimated_capacity(scenario: Scenario) -> float:
         each = float(cost.member_seconds(prompt, output).mean())
         fixed = float(cost.fixed_seconds(float(output.mean())))
         by_memory = free_bytes / float(cost.kv_bytes(prompt, output).mean())
-        by_time = (deadline - hosting.node.radio_seconds - fixed) / each
+        by_time = (deadline_seconds - hosting.node.radio_seconds - fixed) / each
         size = int(min(by_memory, by_time, hosting.max_running or 1e6))
         if size >= 1:
             cycle = max(fixed + size * each, hosting.node.uplink_seconds)
             best = max(best, size / cycle)
-    if best == 0.0:
-        raise InputError(
-            "compare.loads",
-            "the capacity is 0: not even one average request fits memory and deadline; "
-            "give compare.rates_per_second instead",
-        )
     return best

@@ -52,6 +52,10 @@ def read_document(source: str) -> dict[str, Any]:
     document = read_toml(path)
     if isinstance(document.get("profile"), str):
         document["profile"] = str(path.parent / document["profile"])
+    servers = document.get("servers")
+    for server in servers if isinstance(servers, list) else []:
+        if isinstance(server, dict) and isinstance(server.get("profile"), str):
+            server["profile"] = str(path.parent / server["profile"])
     workload = document.get("workload")
     if isinstance(workload, dict):
         _resolve_paths(workload, path.parent)

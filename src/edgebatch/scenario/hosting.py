@@ -122,9 +122,47 @@ def build_hosting(document: dict[str, Any]) -> Hosting:
     )
 
 
+def build_servers(document: dict[str, Any]) -> tuple[Hosting, ...]:
+    """Return what each server behind the queue of a checked scenario hosts: one precision.
+
+    A server is on a node as the scenario's, or as the profile of its own says.
+    """
+    hostings: list[Hosting] = []
+    for position, server in enumerate(document.get("servers", [])):
+        path = f"servers[{position}]"
+        own = document
+        if "profile" in server:
+            node = {
+                key: value
+                for key, value in document.get("node", {}).items()
+                if key in ("uplink_seconds", "downlink_seconds")
+            }
+            own = {"profile": server["profile"], "node": node}
+        try:
+            hosting = build_hosting(own)
+        except InputError as error:
+            raise error.within(path) from error
+        known = {each.name: each for each in hosting.precisions}
+        name = server.get("precision", next(iter(known)))
+        if "precision" not in server and len(known) > 1:
+            raise InputError(f"{path}.precision", f"is missing; give one of {', '.join(known)}")
+        alone = replace(hosting, precisions=(lookup(known, name, f"{path}.precision"),))
+        hostings += [alone] * server.get("count", 1)
+    return tuple(hostings)
+
+
 def profile_source(document: dict[str, Any]) -> Source | None:
     """Return where the profile of a checked scenario comes from; None if it has no profile."""
     return _profile(document).source if "profile" in document else None
+
+
+def server_sources(document: dict[str, Any]) -> tuple[Source | None, ...]:
+    """Return where the profile of each server behind the queue comes from."""
+    sources: list[Source | None] = []
+    for server in document.get("servers", []):
+        source = profile_source(server if "profile" in server else document)
+        sources += [source] * server.get("count", 1)
+    return tuple(sources)
 
 
 def _profile(document: dict[str, Any]) -> Profile:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgebatch.engines import Engine, EngineInfo, Prompt
-from edgebatch.errors import EngineError
+from edgebatch.errors import EngineError, InputError
 from edgebatch.realtime import PromptSource, replay
 from edgebatch.scenario.policy import Policy
 from edgebatch.scenario.scenario import Scenario
@@ -53,15 +53,17 @@ async def run_on_engine(
 
     Raises:
         EngineError: the engine could not start.
-        InputError: it cannot load the model, or the text is empty.
+        InputError: it cannot load the model, the text is empty, or the scenario has servers.
     """
+    if scenario.servers:
+        raise InputError("servers", "must not be there: one engine is driven")
     try:
         info = await engine.start()
         if on_start is not None:
             on_start(info)
         prompts = PromptSource(await engine.encode(Prompt(text=text)), scenario.seed)
         dispatcher = scenario.dispatcher(policy, engine)
-        dispatcher.limit_running(info.max_running)
+        dispatcher.drivers[0].limit_running(info.max_running)
         error = None
         try:
             await replay(

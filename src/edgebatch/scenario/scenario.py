@@ -10,11 +10,18 @@ from typing import Any
 from edgebatch.calibration.profile_schema import Source
 from edgebatch.cost import BatchCost, require_hostable
 from edgebatch.engines import Engine
+from edgebatch.errors import InputError
 from edgebatch.problem import Precision
 from edgebatch.radio import Channel
 from edgebatch.realtime import ContinuousDispatcher, Dispatcher, EpochDispatcher
 from edgebatch.scenario.document import overridden, read_document
-from edgebatch.scenario.hosting import build_channel, build_hosting, profile_source
+from edgebatch.scenario.hosting import (
+    build_channel,
+    build_hosting,
+    build_servers,
+    profile_source,
+    server_sources,
+)
 from edgebatch.scenario.policy import CONTINUOUS, ROLLING, Policy
 from edgebatch.scenario.schema import ScenarioDocument
 from edgebatch.scenario.workload import build_workload
@@ -24,8 +31,11 @@ from edgebatch.scheduling import (
     Hosting,
     JoiningScheduler,
     JoinRules,
+    Ledger,
+    NodePool,
     RollingRules,
     RollingScheduler,
+    WaitingQueue,
     precision_that_runs,
 )
 from edgebatch.schema import validated
@@ -63,8 +73,8 @@ class Scenario:
     def __post_init__(self) -> None:
         checked = validated(self.document, ScenarioDocument).model_dump(exclude_unset=True)
         object.__setattr__(self, "_checked", checked)
-        hosting = self.hosting
-        require_hostable(hosting.node, hosting.model, hosting.precisions)
+        for hosting in self.servers or (self.hosting,):
+            require_hostable(hosting.node, hosting.model, hosting.precisions)
 
     @classmethod
     def load(cls, source: str, settings: Sequence[str] = ()) -> Scenario:
@@ -96,9 +106,19 @@ class Scenario:
         return build_hosting(self._checked)
 
     @cached_property
+    def servers(self) -> tuple[Hosting, ...]:
+        """Those behind one queue, each with its one precision; empty if there is but one node."""
+        return build_servers(self._checked)
+
+    @cached_property
     def source(self) -> Source | None:
         """Where its profile comes from; None if it has none."""
         return profile_source(self._checked)
+
+    @cached_property
+    def sources(self) -> tuple[Source | None, ...]:
+        """Where the profile of each server comes from, or of the one node."""
+        return server_sources(self._checked) or (self.source,)
 
     @cached_property
     def workload(self) -> Workload:
@@ -139,48 +159,69 @@ class Scenario:
         """
         arriving = self.workload if workload is None else workload
         if policy.is_continuous:
-            joining = self._joining_scheduler(policy)
-            return ContinuousSimulation(joining, arriving, self.reality).run(on_arrival)
+            pool, names = self._pool(policy), self._names_run(policy)
+            return ContinuousSimulation(pool, arriving, self.reality, names).run(on_arrival)
+        self._require_one_node(policy)
         scheduler = self._epoch_scheduler(policy, self.stop)
         protocol = self._protocol(policy)
         return EpochSimulation(scheduler, arriving, protocol, self.reality).run(on_arrival)
 
-    def dispatcher(self, policy: Policy, engine: Engine) -> Dispatcher:
-        """Return what drives an engine under one policy in real time; its clock starts now.
+    def dispatcher(self, policy: Policy, *engines: Engine) -> Dispatcher:
+        """Return what drives engines under one policy in real time; its clock starts now.
 
         Args:
             policy: who decides.
-            engine: started already, with the scenario's precisions by the same names.
+            engines: one of each server, or of the one node, with its precisions by the same names.
+
+        Raises:
+            InputError: as many are needed as there are servers, or the policy is for one node.
         """
+        if len(engines) != max(1, len(self.servers)):
+            raise InputError(
+                "servers", f"are {len(self.servers)}, but {len(engines)} engine(s) are driven"
+            )
         if policy.is_continuous:
-            return ContinuousDispatcher(engine, self._joining_scheduler(policy))
+            return ContinuousDispatcher(engines, self._pool(policy), self._names_run(policy))
+        self._require_one_node(policy)
+        [engine] = engines
         # nothing else happens while a batch is decided
         limit = self.stop.time_limit_seconds or _LONGEST_DECISION_SECONDS
         stop = replace(self.stop, time_limit_seconds=limit)
         return EpochDispatcher(engine, self._epoch_scheduler(policy, stop), self._protocol(policy))
 
     def precisions_run(self, policy: Policy) -> tuple[Precision, ...]:
-        """Return the precisions that a policy ever uses: all hosted ones in epochs, else one.
+        """Return the precisions that a policy ever uses.
+
+        In epochs these are all hosted ones; else that of each server, or of the one node.
 
         Raises:
             UnknownNameError: the policy's own is not hosted.
+            InputError: the policy's own is not that of all servers.
         """
-        if policy.is_continuous:
+        if not policy.is_continuous:
+            return self.hosting.precisions
+        self._require_no_other_precision(policy)
+        if not self.servers:
             return (precision_that_runs(self.hosting, policy.precision),)
-        return self.hosting.precisions
+        run = [each.precisions[0] for each in self.servers]
+        return tuple({each.name: each for each in run}.values())
 
-    def step_costs(self, policy: Policy) -> tuple[BatchCost, ...]:
-        """Return what steps take in each of :meth:`precisions_run`, for a simulated engine.
+    def step_costs(self, policy: Policy, server: int | None = None) -> tuple[BatchCost, ...]:
+        """Return what steps take in each precision that runs, for a simulated engine.
 
         As in a simulation, a batch has its overhead in epochs only: where requests join one by one
         no batch begins.
+
+        Args:
+            policy: who decides.
+            server: which of the servers; None for the one node.
         """
-        node = self.hosting.node
+        hosting = self.hosting if server is None else self.servers[server]
+        run = self.precisions_run(policy) if server is None else hosting.precisions
+        node = hosting.node
         if policy.is_continuous:
             node = node.replace(batch_overhead_seconds=0.0)
-        return tuple(
-            BatchCost(node, self.hosting.model, each) for each in self.precisions_run(policy)
-        )
+        return tuple(BatchCost(node, hosting.model, each) for each in run)
 
     def _epoch_scheduler(self, policy: Policy, stop: Stop) -> EpochScheduler:
         return EpochScheduler(
@@ -200,9 +241,41 @@ class Scenario:
             or section.get("longest_batch_seconds"),
         )
 
-    def _joining_scheduler(self, policy: Policy) -> JoiningScheduler:
+    def _require_one_node(self, policy: Policy) -> None:
+        if self.servers:
+            raise InputError(
+                "servers",
+                f"go with policies under which requests join a running batch, such as {ROLLING}; "
+                f"{policy.name} decides in epochs, for one node",
+            )
+
+    def _require_no_other_precision(self, policy: Policy) -> None:
+        for position, server in enumerate(self.servers):
+            if policy.precision not in (None, server.precisions[0].name):
+                raise InputError(
+                    f"servers[{position}].precision",
+                    f"must be {policy.precision!r}, which is the one that the policy runs",
+                )
+
+    def _names_run(self, policy: Policy) -> tuple[str, ...]:
+        """Return the names that records refer to under policies that run one precision a node."""
+        precisions = self.precisions_run(policy) if self.servers else self.hosting.precisions
+        return tuple(each.name for each in precisions)
+
+    def _pool(self, policy: Policy) -> NodePool:
+        names = self._names_run(policy)
+        queue = WaitingQueue(Ledger(), queue_limit=self.section("scheduler").get("queue_limit"))
+        schedulers = []
+        for hosting in self.servers or (self.hosting,):
+            scheduler = self._joining_scheduler(policy, hosting, queue)
+            scheduler.precision = names.index(scheduler.cost.precision.name)
+            schedulers.append(scheduler)
+        return NodePool(schedulers)
+
+    def _joining_scheduler(
+        self, policy: Policy, hosting: Hosting, queue: WaitingQueue
+    ) -> JoiningScheduler:
         section = self.section("scheduler")
-        queue_limit = section.get("queue_limit")
         if policy.name == ROLLING:
             rolling = RollingRules(
                 precision=policy.precision,
@@ -212,11 +285,11 @@ class Scenario:
                 ageing=policy.ageing or 0.0,
                 shares=tuple(section.get("tenant_shares", ())),
             )
-            return RollingScheduler(self.hosting, rolling, queue_limit=queue_limit)
+            return RollingScheduler(hosting, rolling, queue)
         rules = JoinRules(
             order=CONTINUOUS[policy.name],
             batch_cap=policy.batch_cap,
             expire=bool(policy.expire),
             precision=policy.precision,
         )
-        return ContinuousScheduler(self.hosting, rules, queue_limit=queue_limit)
+        return ContinuousScheduler(hosting, rules, queue)

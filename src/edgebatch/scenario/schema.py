@@ -97,6 +97,16 @@ class PrecisionsSection(Section):
     ] = ABSENT
 
 
+class ServerSection(Section):
+    """One or several equal servers behind the queue, each on a node of its own."""
+
+    precision: Name = ABSENT
+    profile: Text = ABSENT
+    count: Annotated[int, Field(ge=1, le=1000, description="a whole number from 1 to 1000")] = (
+        ABSENT
+    )
+
+
 class RadioSection(Section):
     """The cell; without this section the radio is no bottleneck."""
 
@@ -190,6 +200,10 @@ class ScenarioDocument(Section):
     model: Annotated[ModelSection, Field(description="a table with the model's keys")] = ABSENT
     precisions: Annotated[
         PrecisionsSection, Field(description="a table with the hosted precisions")
+    ] = ABSENT
+    servers: Annotated[
+        list[ServerSection],
+        Field(min_length=1, description="a list of tables, one for each kind of server"),
     ] = ABSENT
     radio: Annotated[RadioSection, Field(description="a table with the radio's keys")] = ABSENT
     workload: Annotated[WorkloadSection, Field(description="a table with the workload's keys")]

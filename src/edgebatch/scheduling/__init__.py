@@ -7,6 +7,8 @@ from edgebatch.scheduling.fastest import FastestAnswer
 from edgebatch.scheduling.joining import JoiningScheduler, precision_that_runs
 from edgebatch.scheduling.log import BatchRecord, RunLog
 from edgebatch.scheduling.outcomes import Ledger, Outcome, Reason, RequestRecord
+from edgebatch.scheduling.pool import NodePool
+from edgebatch.scheduling.prospects import Prospect, Prospects
 from edgebatch.scheduling.rolling import RollingScheduler
 from edgebatch.scheduling.rolling_rules import RollingRules
 from edgebatch.scheduling.running_batch import Promises, RunningBatch
@@ -25,9 +27,12 @@ __all__ = [
     "JoinRules",
     "JoiningScheduler",
     "Ledger",
+    "NodePool",
     "Outcome",
     "Priority",
     "Promises",
+    "Prospect",
+    "Prospects",
     "Reason",
     "RequestRecord",
     "RollingRules",

@@ -15,8 +15,7 @@ from edgebatch.errors import InputError
 from edgebatch.registry import lookup
 from edgebatch.scheduling.epoch import Hosting
 from edgebatch.scheduling.joining import JoiningScheduler
-from edgebatch.scheduling.waiting import Waiting
-from edgebatch.workload import Arrival
+from edgebatch.scheduling.waiting import Waiting, WaitingQueue
 
 JoinOrder = Callable[[Waiting, BatchCost], float]
 
@@ -81,7 +80,7 @@ class ContinuousScheduler(JoiningScheduler):
     Args:
         hosting: node, model and hosted precisions.
         rules: order, cap, expiry, precision.
-        queue_limit: most requests that may wait.
+        queue: who waits; None for one of its own.
 
     Raises:
         UnknownNameError: the precision is not hosted.
@@ -89,35 +88,25 @@ class ContinuousScheduler(JoiningScheduler):
     """
 
     def __init__(
-        self, hosting: Hosting, rules: JoinRules, *, queue_limit: int | None = None
+        self, hosting: Hosting, rules: JoinRules, queue: WaitingQueue | None = None
     ) -> None:
         super().__init__(
             hosting,
+            queue,
             precision=rules.precision,
             batch_cap=rules.batch_cap,
-            queue_limit=queue_limit,
             expire=rules.expire,
         )
         self.rules = rules
         self._order = lookup(JOIN_ORDERS, rules.order, "order")
         self._line: list[tuple[float, int, Waiting]] = []
 
-    def submit(self, arrival: Arrival, now: float) -> bool:
-        """Take a request in; return whether someone could join now, so that a step must end."""
-        waiting = self.queue.submit(arrival, now)
-        if waiting is None:
-            return False
-        self._stand_in_line(waiting)
-        return self.someone_can_join()
-
-    def put_back(self, waiting: Waiting) -> None:
-        """Let a member wait again that the engine has lost before its first token."""
-        super().put_back(waiting)
+    def note_waiting(self, waiting: Waiting) -> None:
+        """Let someone stand in line who could be served here."""
         self._stand_in_line(waiting)
 
-    def expire(self, now: float) -> bool:
-        """Expire who is too late; return whether someone behind them could join now."""
-        self.queue.expire(now)
+    def might_join(self, waiting: Waiting) -> bool:  # noqa: ARG002
+        """Return whether the next in line could join now."""
         return self.someone_can_join()
 
     def someone_can_join(self) -> bool:

@@ -19,6 +19,7 @@ from edgebatch.radio import Channel
 from edgebatch.scheduling.fastest import FastestAnswer
 from edgebatch.scheduling.observed import ObservedPace, PaceTrials
 from edgebatch.scheduling.outcomes import Ledger, Outcome, Reason
+from edgebatch.scheduling.prospects import Prospect, Prospects
 from edgebatch.scheduling.waiting import Waiting, WaitingQueue, not_served, served
 from edgebatch.solvers import Fcfs, Filling, Result, Solver, Status, Stop
 from edgebatch.workload import Arrival
@@ -110,7 +111,8 @@ class EpochScheduler:
         self.hosting = hosting
         self.ledger = Ledger()
         self._fastest = FastestAnswer(hosting.node, hosting.model, hosting.precisions)
-        self.queue = WaitingQueue(self._fastest, self.ledger, queue_limit=queue_limit)
+        self._prospects = Prospects(self._fastest)
+        self.queue = WaitingQueue(self.ledger, queue_limit=queue_limit)
         self.channel = channel
         self._solver, self._stop = solver, stop
         self.pace = ObservedPace()
@@ -132,8 +134,9 @@ class EpochScheduler:
 
     def submit(self, arrival: Arrival, now: float) -> Waiting | None:
         """Take a request in; None if it was turned away at once."""
-        hopeless = Reason.RADIO if self._can_never_be_sent(arrival) else Reason.NONE
-        return self.queue.submit(arrival, now, hopeless)
+        if self._can_never_be_sent(arrival):
+            return self.queue.submit(arrival, now, Prospect(math.inf, Reason.RADIO))
+        return self.queue.submit(arrival, now, self._prospects.of(arrival))
 
     def _can_never_be_sent(self, arrival: Arrival) -> bool:
         """Return whether a request would wait forever for a channel good enough to carry it.

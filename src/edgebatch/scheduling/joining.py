@@ -11,6 +11,7 @@ from edgebatch.registry import lookup
 from edgebatch.scheduling.epoch import Hosting
 from edgebatch.scheduling.fastest import FastestAnswer
 from edgebatch.scheduling.outcomes import Ledger, Outcome, Reason, RequestRecord
+from edgebatch.scheduling.prospects import Prospect, Prospects
 from edgebatch.scheduling.waiting import Waiting, WaitingQueue, not_served, served
 from edgebatch.units import RELATIVE_TOLERANCE
 from edgebatch.workload import Arrival
@@ -32,25 +33,26 @@ def precision_that_runs(hosting: Hosting, name: str | None) -> Precision:
 
 
 class JoiningScheduler(ABC):
-    """Decides between two steps who joins the running batch.
+    """Decides between two steps who joins the running batch of one node.
 
     Only one precision is hosted, so the cache has the memory that others' weights would take. A
     request's whole cache, prompt and output limit, is reserved when it joins, so nothing ever has
-    to be preempted. It reads no clock; whoever drives it says what time it is.
+    to be preempted. It reads no clock; whoever drives it says what time it is. Requests come in
+    through a :class:`~edgebatch.scheduling.NodePool`, also where there is only one node.
 
     Args:
         hosting: node, model and hosted precisions; the batching mode plays no part, since
             requests that come and go one by one are never padded.
+        queue: who waits; None for one of its own.
         precision: name of the precision that runs; None for the one of the highest quality.
         batch_cap: most requests that run at once; None leaves it to hosting and memory.
-        queue_limit: most requests that may wait.
         expire: whether requests whose deadline can no longer be met are turned away.
 
     Attributes:
         ledger: what became of every request.
         queue: who waits.
         cost: cost model of the precision that runs.
-        precision: its position in the hosted list.
+        precision: its position among those that are on record.
         token_budget: tokens that the cache can hold.
         reserved_tokens: tokens of the requests that run.
         num_running: how many requests run.
@@ -63,25 +65,23 @@ class JoiningScheduler(ABC):
     def __init__(
         self,
         hosting: Hosting,
+        queue: WaitingQueue | None,
         *,
         precision: str | None,
         batch_cap: int | None,
-        queue_limit: int | None,
         expire: bool,
     ) -> None:
         runs = precision_that_runs(hosting, precision)
         self.hosting = hosting
         self.precision = hosting.precisions.index(runs)
         self.cost = BatchCost(hosting.node, hosting.model, runs)
-        self.ledger = Ledger()
+        self.queue = WaitingQueue(Ledger()) if queue is None else queue
+        self.ledger = self.queue.ledger
         # a joiner's prompt is at the node already, and the batch that it joins has begun
         joined = hosting.node.replace(uplink_seconds=0.0, batch_overhead_seconds=0.0)
-        fastest = FastestAnswer(joined, hosting.model, (runs,))
-        self.queue = WaitingQueue(
-            fastest,
-            self.ledger,
-            queue_limit=queue_limit,
-            expire=expire,
+        self._prospects = Prospects(
+            FastestAnswer(joined, hosting.model, (runs,)),
+            heeds_deadlines=expire,
             uplink_seconds=hosting.node.uplink_seconds,
         )
         hosted = hosted_bytes(hosting.node, hosting.model, (runs,))
@@ -92,13 +92,32 @@ class JoiningScheduler(ABC):
         self._batch_cap = batch_cap
         self.limit_running(None)
 
-    @abstractmethod
-    def submit(self, arrival: Arrival, now: float) -> bool:
-        """Take a request in; return whether someone could join now, so that a step must end."""
+    def prospect(self, arrival: Arrival) -> Prospect:
+        """Return what can become of a request here."""
+        return self._prospects.of(arrival)
+
+    def note_demand(self, arrival: Arrival, part: float) -> None:  # noqa: B027
+        """Take note that someone has come who could be served here.
+
+        Args:
+            arrival: the request.
+            part: of it that falls to this node, as there are others that could serve it too.
+        """
+
+    def note_waiting(self, waiting: Waiting) -> None:  # noqa: B027
+        """Take note that someone waits who could be served here."""
 
     @abstractmethod
-    def expire(self, now: float) -> bool:
-        """Expire who is too late; return whether someone could join because of that."""
+    def might_join(self, waiting: Waiting) -> bool:
+        """Return whether someone could join now that this request waits, so that a step must end.
+
+        Args:
+            waiting: a request of which note was taken just now.
+        """
+
+    def someone_can_join(self) -> bool:
+        """Return whether others who have expired were all that kept someone out."""
+        return False
 
     @abstractmethod
     def join(self, now: float, step: int, pass_began_at: float | None = None) -> list[Waiting]:
@@ -110,6 +129,21 @@ class JoiningScheduler(ABC):
             pass_began_at: when the pass began that runs at ``now``; whoever joins takes part from
                 the next one on. None between two passes.
         """
+
+    def work_seconds(self, arrival: Arrival) -> float:
+        """Return by how much a request lengthens what the node has to do."""
+        prompt, output = float(arrival.prompt_tokens), float(arrival.output_tokens)
+        return float(self.believed_pace * self.cost.member_seconds(prompt, output))
+
+    def believed_seconds(self, arrival: Arrival) -> float:
+        """Return about how long an answer takes here, beside as many as run now."""
+        prompt, output = float(arrival.prompt_tokens), float(arrival.output_tokens)
+        per_step, per_token = self.cost.step_coefficients()
+        size = self.num_running + 1
+        context = self.reserved_tokens + prompt + output
+        step_seconds = self.cost.step_seconds + size * per_step + per_token * context
+        seconds = self.cost.prefill_seconds(prompt) + output * step_seconds
+        return float(self.pace_at(size) * seconds)
 
     def limit_running(self, most: int | None) -> None:
         """Let no more run at once than this, if it is less than cap and hosting allow.
@@ -157,13 +191,8 @@ class JoiningScheduler(ABC):
 
     def abandon(self, waiting: Waiting, outcome: Outcome, reason: Reason, now: float) -> None:
         """Record that a member will produce no more tokens, and free its place."""
-        self._release(waiting)
+        self.release(waiting)
         self.ledger.close(not_served(waiting.arrival, outcome, reason, now))
-
-    def put_back(self, waiting: Waiting) -> None:
-        """Let a member wait again that the engine has lost before its first token."""
-        self._release(waiting)
-        self.queue.put_back(waiting)
 
     def complete(
         self,
@@ -175,7 +204,7 @@ class JoiningScheduler(ABC):
         join: int,
     ) -> RequestRecord:
         """Record that a member has produced its last token, free its place and learn from it."""
-        self._release(waiting)
+        self.release(waiting)
         record = served(
             waiting,
             decided_at=joined_at,
@@ -192,8 +221,8 @@ class JoiningScheduler(ABC):
     def _note_answer(self, record: RequestRecord) -> None:  # noqa: B027
         """Learn from how a member that was answered has ended."""
 
-    def _release(self, waiting: Waiting) -> None:
-        """Free a member's place."""
+    def release(self, waiting: Waiting) -> None:
+        """Free the place of a member that does not run any more."""
         self.num_running -= 1
         self.reserved_tokens -= waiting.arrival.prompt_tokens + waiting.arrival.output_tokens
 

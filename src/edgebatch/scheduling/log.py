@@ -26,6 +26,7 @@ class BatchRecord(NamedTuple):
         proven: whether the choice was proven optimal.
         nodes: nodes that the solver visited.
         solver_seconds: wall-clock time that it took.
+        node: which of several nodes computed it.
     """
 
     number: int
@@ -44,6 +45,7 @@ class BatchRecord(NamedTuple):
     proven: bool
     nodes: int
     solver_seconds: float
+    node: int = 0
 
 
 @dataclass(slots=True)
@@ -53,8 +55,9 @@ class RunLog:
     Attributes:
         ledger: what became of every request.
         precisions: names of the hosted precisions.
-        batches: every batch in the order of its decision.
-        busy_seconds: how long the node computed.
+        num_nodes: how many nodes served.
+        batches: every batch in the order of its decision; of several nodes, of its end.
+        busy_seconds: how long the node computed; of several, in all.
         running_seconds: integral of the number of running requests over time, request·s.
         memory_seconds: integral of the part of memory in use over the busy time, s.
         num_decisions: how often the scheduler was asked.
@@ -63,12 +66,19 @@ class RunLog:
 
     ledger: Ledger
     precisions: tuple[str, ...]
+    num_nodes: int = 1
     batches: list[BatchRecord] = field(default_factory=list)
     busy_seconds: float = 0.0
     running_seconds: float = 0.0
     memory_seconds: float = 0.0
     num_decisions: int = 0
     span_seconds: float = 0.0
+    _num_numbered: int = 0
+
+    def next_batch_number(self) -> int:
+        """Return the number of the next batch, counted from 0."""
+        self._num_numbered += 1
+        return self._num_numbered - 1
 
     def keep(self, most_records: int) -> None:
         """Forget the oldest records, so that at least so many of the latest stay."""

@@ -173,9 +173,18 @@ class ObservedDemand:
         default_factory=lambda: deque(maxlen=_MEMORY_ARRIVALS)
     )
 
-    def observe(self, arrival_seconds: float, work_seconds: float, value: float) -> None:
-        """Take note of an arrival, of the work that it brings and of its value."""
-        self._recent.append((arrival_seconds, work_seconds, work_seconds / value))
+    def observe(
+        self, arrival_seconds: float, work_seconds: float, value: float, part: float = 1.0
+    ) -> None:
+        """Take note of an arrival.
+
+        Args:
+            arrival_seconds: when it came.
+            work_seconds: the work that it brings.
+            value: v_i.
+            part: of that work that falls to this node.
+        """
+        self._recent.append((arrival_seconds, part * work_seconds, work_seconds / value))
 
     def work_per_second(self) -> float:
         """Return ρ, Σ work over Σ gaps between arrivals; 0 before the second arrival."""

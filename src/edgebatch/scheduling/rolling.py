@@ -26,11 +26,12 @@ from edgebatch.scheduling.candidates import Candidates
 from edgebatch.scheduling.epoch import Hosting
 from edgebatch.scheduling.joining import JoiningScheduler
 from edgebatch.scheduling.observed import ObservedDemand, PaceBySize, PaceTrials, PromiseMargin
-from edgebatch.scheduling.outcomes import Outcome, Reason, RequestRecord
+from edgebatch.scheduling.outcomes import Outcome, RequestRecord
+from edgebatch.scheduling.prospects import Prospect
 from edgebatch.scheduling.rolling_rules import RollingRules
 from edgebatch.scheduling.running_batch import Promises, RunningBatch
 from edgebatch.scheduling.tenants import BoolArray, TenantShares
-from edgebatch.scheduling.waiting import Waiting
+from edgebatch.scheduling.waiting import Waiting, WaitingQueue
 from edgebatch.units import RELATIVE_TOLERANCE
 from edgebatch.workload import Arrival
 
@@ -45,7 +46,7 @@ class RollingScheduler(JoiningScheduler):
     Args:
         hosting: node, model and hosted precisions, of which one runs.
         rules: the knobs.
-        queue_limit: most requests that may wait.
+        queue: who waits; None for one of its own.
 
     Attributes:
         pace: how fast the node was seen to be.
@@ -58,13 +59,13 @@ class RollingScheduler(JoiningScheduler):
     """
 
     def __init__(
-        self, hosting: Hosting, rules: RollingRules, *, queue_limit: int | None = None
+        self, hosting: Hosting, rules: RollingRules, queue: WaitingQueue | None = None
     ) -> None:
         super().__init__(
             hosting,
+            queue,
             precision=rules.precision,
             batch_cap=rules.batch_cap,
-            queue_limit=queue_limit,
             expire=True,
         )
         self.rules = rules
@@ -77,32 +78,30 @@ class RollingScheduler(JoiningScheduler):
         self._joined_during: dict[int, float] = {}
         self._least_slack = math.inf
 
-    def submit(self, arrival: Arrival, now: float) -> bool:
-        """Take a request in; return whether it might join now, so that a step must end.
+    def prospect(self, arrival: Arrival) -> Prospect:
+        """Return what can become of a request here.
 
         Raises:
             InputError: there are shares, but none for its tenant.
         """
         if self._shares is not None:
             self._shares.check(arrival.tenant)
-        alone_pace = self.pace.at(1)
-        if alone_pace > 1.0 - _ROUNDING:
-            alone_pace = 1.0  # a slow node may recover while the request waits
-        prompt, output = float(arrival.prompt_tokens), float(arrival.output_tokens)
-        # what nobody can be given is no demand, and must not raise the price
-        if self.queue.hopeless(arrival, alone_pace) is Reason.NONE:
-            work = self.cost.member_seconds(prompt, output)
-            self.demand.observe(arrival.arrival_seconds, work, arrival.value)
-        waiting = self.queue.submit(arrival, now, alone_pace=alone_pace)
-        if waiting is None or self.num_running >= self._cap:
+        pace = self.pace.at(1)
+        # a slow node may recover while the request waits
+        return self._prospects.of(arrival, 1.0 if pace > 1.0 - _ROUNDING else pace)
+
+    def note_demand(self, arrival: Arrival, part: float) -> None:
+        """Take note of the work that falls to this node."""
+        work = self.cost.member_seconds(float(arrival.prompt_tokens), float(arrival.output_tokens))
+        self.demand.observe(arrival.arrival_seconds, work, arrival.value, part)
+
+    def might_join(self, waiting: Waiting) -> bool:
+        """Return whether a request could join now, as far as its prompt is concerned."""
+        if self.num_running >= self._cap:
             return False
+        prompt = float(waiting.arrival.prompt_tokens)
         pace = self.pace.at(self.num_running + 1)
         return pace * self.cost.prefill_seconds(prompt) <= self._least_slack
-
-    def expire(self, now: float) -> bool:
-        """Expire who is too late; nobody waits behind anybody, so that lets nobody in."""
-        self.queue.expire(now)
-        return False
 
     def observe(self, believed_seconds: float, actual_seconds: float, size: float) -> None:
         """Learn how fast the node is and how much that scatters."""
@@ -124,7 +123,7 @@ class RollingScheduler(JoiningScheduler):
 
     def binding(self) -> Budget | None:
         """Return what keeps candidates from joining; None if nobody is kept waiting."""
-        if len(self.queue) == 0:
+        if not self._good_enough():
             return None
         return Budget.SIZE if self.num_running >= self._cap else Budget.LATENCY
 
@@ -141,14 +140,15 @@ class RollingScheduler(JoiningScheduler):
             self._trials.note_served(now)
         elif self.num_running:
             self._trials.note_busy(now)
-        elif len(self.queue) and self._trials.is_due(now, self.cautious_pace):
+        elif self._good_enough() and self._trials.is_due(now, self.cautious_pace):
             self._trials.note_trial(now)
             self.pace, self.promises = PaceBySize(), PromiseMargin()
             joining = self._let_in(now, step, pass_began_at)
         return joining
 
     def _let_in(self, now: float, step: int, pass_began_at: float | None) -> list[Waiting]:
-        if not self._members and not len(self.queue):
+        waiting = self._good_enough()
+        if not self._members and not waiting:
             return []
         # a pass that runs is counted from its beginning, and who joins waits for its end
         since = now if pass_began_at is None else pass_began_at
@@ -158,7 +158,7 @@ class RollingScheduler(JoiningScheduler):
         # what the pass that runs brings nobody can delay
         batch = replace(batch, promises=batch.promises.after(wait_passes))
         candidates = Candidates(
-            list(self.queue),
+            waiting,
             self.cost,
             now=now,
             since=since,
@@ -175,12 +175,12 @@ class RollingScheduler(JoiningScheduler):
                 return joining
             candidates.open[chosen] = False
             candidates.joined[chosen] = True
-            waiting = candidates.waiting[chosen]
-            self._start(waiting)
-            self._members[waiting.arrival.number] = (waiting, step)
+            joiner = candidates.waiting[chosen]
+            self._start(joiner)
+            self._members[joiner.arrival.number] = (joiner, step)
             if pass_runs:
-                self._joined_during[waiting.arrival.number] = since
-            joining.append(waiting)
+                self._joined_during[joiner.arrival.number] = since
+            joining.append(joiner)
             output = candidates.outputs[chosen]
             promises = _promises(
                 np.array([output + wait_passes]),
@@ -189,6 +189,11 @@ class RollingScheduler(JoiningScheduler):
                 candidates.first_allowed_seconds[[chosen]],
             )
             batch = batch.joined_by(candidates.prompts[chosen], output, promises, wait_passes)
+
+    def _good_enough(self) -> list[Waiting]:
+        """Return who waits that this node's precision is good enough for."""
+        best = self.cost.precision.quality * (1.0 + RELATIVE_TOLERANCE)
+        return [each for each in self.queue if each.arrival.min_quality <= best]
 
     def retry_after_seconds(self, now: float, step: int) -> float:
         """Return when a request that cannot join now should be tried again.
@@ -212,12 +217,13 @@ class RollingScheduler(JoiningScheduler):
         joined_at, ended_at = record.decided_at_seconds, record.last_token_at_seconds
         self.promises.note(joined_at, ended_at, in_time=record.outcome == Outcome.IN_TIME)
 
-    def _release(self, waiting: Waiting) -> None:
+    def release(self, waiting: Waiting) -> None:
+        """Free the place of a member that does not run any more, and forget its promise."""
         del self._members[waiting.arrival.number]
         self._joined_during.pop(waiting.arrival.number, None)
         if not self._members:
             self._least_slack = math.inf
-        super()._release(waiting)
+        super().release(waiting)
 
     def _running_batch(self, since: float, step: int) -> RunningBatch:
         members = list(self._members.values())

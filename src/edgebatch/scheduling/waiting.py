@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from edgebatch.errors import InputError
-from edgebatch.scheduling.fastest import FastestAnswer
 from edgebatch.scheduling.outcomes import NO_BATCH, NO_TIME, Ledger, Outcome, Reason, RequestRecord
+from edgebatch.scheduling.prospects import Prospect
 from edgebatch.units import RELATIVE_TOLERANCE
 from edgebatch.workload import Arrival
 
@@ -33,31 +33,21 @@ class WaitingQueue:
     """Waiting requests, oldest first; rejects what is hopeless and expires what has become so.
 
     Args:
-        fastest: least time from decision to answer.
         ledger: where rejections and expiries are written.
         queue_limit: most requests that may wait; None for no limit.
-        expire: whether deadlines are looked at. Without, only what can never be served whatever
-            its deadline is rejected and nothing expires, as in today's engines.
-        uplink_seconds: from arrival until a request can be chosen at the earliest.
+
+    Attributes:
+        ledger: where rejections and expiries are written.
 
     Raises:
         InputError: the limit is below 1.
     """
 
-    def __init__(
-        self,
-        fastest: FastestAnswer,
-        ledger: Ledger,
-        *,
-        queue_limit: int | None = None,
-        expire: bool = True,
-        uplink_seconds: float = 0.0,
-    ) -> None:
+    def __init__(self, ledger: Ledger, *, queue_limit: int | None = None) -> None:
         if queue_limit is not None and queue_limit < 1:
             raise InputError("queue_limit", f"must be at least 1, got {queue_limit}")
-        self._fastest, self._ledger = fastest, ledger
+        self.ledger = ledger
         self._limit = math.inf if queue_limit is None else queue_limit
-        self._expire, self._uplink_seconds = expire, uplink_seconds
         self._waiting: dict[int, Waiting] = {}
         self._num_of_tenants: Counter[int] = Counter()
         self._by_latest_decision: list[tuple[float, int]] = []
@@ -79,13 +69,7 @@ class WaitingQueue:
         """Return the request that has waited longest; the queue must not be empty."""
         return next(iter(self._waiting.values()))
 
-    def submit(
-        self,
-        arrival: Arrival,
-        now: float,
-        hopeless: Reason = Reason.NONE,
-        alone_pace: float = 1.0,
-    ) -> Waiting | None:
+    def submit(self, arrival: Arrival, now: float, prospect: Prospect) -> Waiting | None:
         """Take a request in; None if it is turned away at once, which is then on record.
 
         One that could have been in time, had it come here as soon as it arrived, has expired.
@@ -93,20 +77,17 @@ class WaitingQueue:
         Args:
             arrival: the request.
             now: the time.
-            hopeless: why it is to be rejected, if the caller knows a reason.
-            alone_pace: true over believed seconds of a request alone, so far as is known.
+            prospect: what can become of it.
         """
-        self._ledger.open()
-        outcome, latest = Outcome.REJECTED, math.inf
-        reason = hopeless or self.hopeless(arrival, alone_pace)
-        if reason is Reason.NONE:
-            latest = self._latest_decision(arrival, alone_pace)
-            if latest < now:
-                outcome, reason = Outcome.EXPIRED, Reason.WAITED_TOO_LONG
+        self.ledger.open()
+        latest, reason = prospect
+        outcome = Outcome.REJECTED
+        if reason is Reason.NONE and latest < now:
+            outcome, reason = Outcome.EXPIRED, Reason.WAITED_TOO_LONG
         if reason is Reason.NONE and len(self._waiting) >= self._limit:
             reason = Reason.QUEUE_FULL
         if reason is not Reason.NONE:
-            self._ledger.close(not_served(arrival, outcome, reason, now))
+            self.ledger.close(not_served(arrival, outcome, reason, now))
             return None
         deadline_at = arrival.arrival_seconds + arrival.deadline_seconds
         waiting = Waiting(arrival, deadline_at, latest)
@@ -115,38 +96,6 @@ class WaitingQueue:
         if latest < math.inf:
             heapq.heappush(self._by_latest_decision, (latest, arrival.number))
         return waiting
-
-    def hopeless(self, arrival: Arrival, alone_pace: float = 1.0) -> Reason:
-        """Return why a request can never be served as it is, even by an idle node.
-
-        Args:
-            arrival: the request.
-            alone_pace: true over believed seconds of a request alone, so far as is known.
-        """
-        _, reason = self._fastest.look_up(
-            arrival.prompt_tokens, arrival.output_tokens, arrival.min_quality
-        )
-        if reason is not Reason.NONE:
-            return reason
-        earliest = arrival.arrival_seconds + self._uplink_seconds
-        is_late = self._latest_decision(arrival, alone_pace) < earliest
-        return Reason.DEADLINE if is_late else Reason.NONE
-
-    def _latest_decision(self, arrival: Arrival, alone_pace: float) -> float:
-        """Return when a request must have been chosen, alone; infinity if that is not looked at."""
-        if not self._expire:
-            return math.inf
-        prompt, quality = arrival.prompt_tokens, arrival.min_quality
-        seconds, _ = self._fastest.look_up(prompt, arrival.output_tokens, quality)
-        allowed = arrival.deadline_seconds
-        latest = arrival.arrival_seconds + allowed - alone_pace * seconds
-        latest += allowed * RELATIVE_TOLERANCE
-        if arrival.ttft_seconds == math.inf:
-            return latest
-        allowed = arrival.ttft_seconds
-        seconds = self._fastest.first_token_seconds(prompt, quality)
-        first = arrival.arrival_seconds + allowed - alone_pace * seconds
-        return min(latest, first + allowed * RELATIVE_TOLERANCE)
 
     def put_back(self, waiting: Waiting) -> None:
         """Let a request that could not be served wait again, in its old place."""
@@ -172,7 +121,7 @@ class WaitingQueue:
             waiting = self._waiting.pop(number)
             self._num_of_tenants[waiting.arrival.tenant] -= 1
             expired.append(waiting)
-            self._ledger.close(
+            self.ledger.close(
                 not_served(waiting.arrival, Outcome.EXPIRED, Reason.WAITED_TOO_LONG, latest)
             )
         return expired
@@ -183,7 +132,7 @@ class WaitingQueue:
         if waiting is None:
             return False
         self._num_of_tenants[waiting.arrival.tenant] -= 1
-        self._ledger.close(not_served(waiting.arrival, outcome, reason, now))
+        self.ledger.close(not_served(waiting.arrival, outcome, reason, now))
         return True
 
     def remove(self, chosen: Iterable[Waiting]) -> None:

@@ -17,9 +17,9 @@ from starlette.types import Receive, Scope, Send
 from edgebatch import __version__
 from edgebatch.serving.answers import AnswerForm, fulfilment_headers, is_whole
 from edgebatch.serving.door import Door
+from edgebatch.serving.fleet import State
 from edgebatch.serving.gateway import Gateway
 from edgebatch.serving.guard import App, Guard
-from edgebatch.serving.keeper import State
 from edgebatch.serving.keys import KeyRing
 from edgebatch.serving.metrics import GatewayMetrics
 from edgebatch.serving.openai_requests import ChatRequest, CompletionRequest

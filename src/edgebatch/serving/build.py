@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from edgebatch.scenario import ROLLING, Policy, Scenario, parse_policy, read_doc
 from edgebatch.serving.first_profile import DEFAULT_MODEL, check_measurable, measured_profile
 from edgebatch.serving.gateway import Gateway
 from edgebatch.serving.places import Places
-from edgebatch.serving.settings import GatewaySettings
+from edgebatch.serving.settings import GatewaySettings, Server
 from edgebatch.serving.tracing_check import check_tracing
 
 log = structlog.get_logger("edgebatch.gateway")
@@ -42,9 +43,10 @@ def build_gateway(settings: GatewaySettings) -> Gateway:
     scenario = Scenario(_document(settings, engine.name, policy))
     if engine.name == "openai":
         _check_all_are_asked(settings, scenario, policy)
-    spec = _filled(engine, settings, scenario, policy)
-    make_engine(spec)  # whatever is wrong with it is to be told now
-    return Gateway(settings, scenario, policy, lambda: make_engine(spec))
+    specs = _filled(engine, settings, scenario, policy)
+    makers = [functools.partial(make_engine, each) for each in specs]
+    names = _names(settings) if scenario.servers else [""]
+    return Gateway(settings, scenario, policy, makers, names)
 
 
 def check_settings(settings: GatewaySettings) -> None:
@@ -65,24 +67,44 @@ def _parsed(settings: GatewaySettings) -> tuple[EngineSpec, Policy]:
     if settings.tracing:
         check_tracing()
     engine = EngineSpec(*parse_engine(settings.engine))
-    if engine.name == "openai":
-        _check_urls(settings)
     policy = parse_policy(settings.policy)
+    if engine.name == "openai":
+        _check_servers(settings, policy)
+    elif settings.servers:
+        raise InputError("servers", f"go with engine 'openai', not with {engine.name!r}")
     _check_shares(settings, policy)
     return engine, policy
 
 
-def _check_urls(settings: GatewaySettings) -> None:
-    if not settings.urls:
-        raise InputError("urls", "must say where each precision is served: --url PRECISION=URL")
+def _check_servers(settings: GatewaySettings, policy: Policy) -> None:
+    if not settings.servers:
+        raise InputError("servers", "must say where the model is served: --url PRECISION=URL")
+    served = [each.precision for each in settings.servers]
     for precision in settings.precisions:
-        if precision not in settings.urls:
+        if precision not in served:
             said = f"must say where {precision!r} is served: --url {precision}=URL"
-            raise InputError("urls", said)
-    for precision, url in settings.urls.items():
-        if not _is_url(url):
-            said = f"must be a URL like http://127.0.0.1:8001/v1, got {url!r}"
-            raise InputError(f"urls.{precision}", said)
+            raise InputError("servers", said)
+    for position, server in enumerate(settings.servers):
+        path = f"servers[{position}]"
+        if not _is_url(server.url):
+            said = f"must be a URL like http://127.0.0.1:8001/v1, got {server.url!r}"
+            raise InputError(f"{path}.url", said)
+        if settings.servers.index(server) < position:
+            raise InputError(path, "is there twice; what may run at once is for the profile to say")
+        if not policy.is_continuous:
+            _check_server_in_epochs(settings, position, policy)
+
+
+def _check_server_in_epochs(settings: GatewaySettings, position: int, policy: Policy) -> None:
+    server, path = settings.servers[position], f"servers[{position}]"
+    in_epochs = f"{policy.name} decides in epochs, to which all servers together are one node"
+    if server.precision in [each.precision for each in settings.servers[:position]]:
+        raise InputError(
+            f"{path}.precision",
+            f"must not be there twice: {in_epochs}; {ROLLING} lets several serve the same",
+        )
+    if server.profile is not None:
+        raise InputError(f"{path}.profile", f"must not be there: {in_epochs}, with one profile")
 
 
 def _is_url(text: str) -> bool:
@@ -94,20 +116,25 @@ def _is_url(text: str) -> bool:
 
 
 def _check_all_are_asked(settings: GatewaySettings, scenario: Scenario, policy: Policy) -> None:
-    hosted = [each.name for each in scenario.hosting.precisions]
+    hosted = settings.precisions or [each.precision for each in settings.servers]
     run = [each.name for each in scenario.precisions_run(policy)]
-    for name in settings.urls:
-        if name in run:
-            continue
-        if name not in hosted:
+    for position, server in enumerate(settings.servers):
+        name = server.precision
+        if name not in hosted or name not in run:
             why = f"{name!r} is not among the precisions to host"
-        else:
-            where = ", here and in precisions," if name in settings.precisions else ","
-            why = (
-                f"{policy.name} runs {run[0]} alone: leave it out{where} "
-                "or take a policy that runs several, such as --policy dftsp"
+            raise InputError(
+                f"servers[{position}].precision", f"would never be asked, because {why}"
             )
-        raise InputError(f"urls.{name}", f"would never be asked, because {why}")
+
+
+def _names(settings: GatewaySettings) -> list[str]:
+    """Return what tells the servers apart, as short as can be."""
+    places = [urlsplit(each.url).netloc.rpartition("@")[2] for each in settings.servers]
+    if len(set(places)) == len(places):
+        return places
+    return [
+        f"{each.precision} {place}" for each, place in zip(settings.servers, places, strict=True)
+    ]
 
 
 def _check_shares(settings: GatewaySettings, policy: Policy) -> None:
@@ -122,14 +149,16 @@ def _check_shares(settings: GatewaySettings, policy: Policy) -> None:
 
 def _document(settings: GatewaySettings, engine: str, policy: Policy) -> dict[str, Any]:
     document: dict[str, Any] = {"workload": _NO_WORKLOAD}
+    own_profile = next((each.profile for each in settings.servers if each.profile), None)
     if settings.profile is None and engine == "simulated":
         known = read_document(_SIMULATED_SCENARIO)
         document |= {name: known[name] for name in ("node", "model", "precisions")}
     else:
-        document["profile"] = str(settings.profile or measured_profile(settings))
-        served_elsewhere = tuple(settings.urls) if engine == "openai" else ()
-        if hosted := settings.precisions or served_elsewhere:
-            document["precisions"] = {"hosted": list(hosted)}
+        document["profile"] = str(settings.profile or own_profile or measured_profile(settings))
+    if settings.servers and policy.is_continuous:
+        document["servers"] = [_server(each) for each in settings.servers]
+    elif hosted := settings.precisions or [each.precision for each in settings.servers]:
+        document["precisions"] = {"hosted": list(hosted)}
     document["node"] = document.get("node", {}) | {"downlink_seconds": settings.downlink_seconds}
     document["scheduler"] = {
         "batching": "ragged",
@@ -141,18 +170,31 @@ def _document(settings: GatewaySettings, engine: str, policy: Policy) -> dict[st
     return document
 
 
+def _server(server: Server) -> dict[str, Any]:
+    own = {} if server.profile is None else {"profile": str(server.profile)}
+    return {"precision": server.precision, **own}
+
+
 def _filled(
     engine: EngineSpec, settings: GatewaySettings, scenario: Scenario, policy: Policy
-) -> EngineSpec:
+) -> list[EngineSpec]:
+    """Return what each engine is made of."""
     hosting, run = scenario.hosting, scenario.precisions_run(policy)
+    model = settings.model or ("" if engine.name in ("openai", "simulated") else DEFAULT_MODEL)
+    engine = replace(engine, model=model, api_key=settings.upstream_key)
+    if scenario.servers:
+        return [
+            replace(engine, precisions=(each.precision,), urls={each.precision: each.url})
+            for each in settings.servers
+        ]
     idle = [each.name for each in hosting.precisions if each not in run]
     if idle:
         log.warning("precisions not loaded", policy=policy.name, runs=run[0].name, unused=idle)
-    return replace(
-        engine,
-        model=settings.model or ("" if engine.name in ("openai", "simulated") else DEFAULT_MODEL),
-        precisions=tuple(each.name for each in run),
-        urls=settings.urls,
-        api_key=settings.upstream_key,
-        costs=scenario.step_costs(policy),
-    )
+    return [
+        replace(
+            engine,
+            precisions=tuple(each.name for each in run),
+            urls={each.precision: each.url for each in settings.servers},
+            costs=scenario.step_costs(policy),
+        )
+    ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 
+from edgebatch.serving.fleet import State
 from edgebatch.serving.gateway import Gateway
 from edgebatch.serving.guard import App, Receive, Scope, Send
-from edgebatch.serving.keeper import State
 from edgebatch.serving.keys import KeyRing
 from edgebatch.serving.refusals import Refusal, not_ready
 from edgebatch.serving.traced_request import note_tenant

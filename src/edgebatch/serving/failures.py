@@ -27,7 +27,7 @@ class Failures:
     """Writes down why requests got no answer; of those lost with the engine, once it is known."""
 
     def __init__(self) -> None:
-        self._lost: list[Ticket] = []
+        self._lost: list[tuple[Ticket, str]] = []
 
     def note(self, ticket: Ticket, engine: str) -> None:
         """Take note of a request that has failed.
@@ -37,13 +37,13 @@ class Failures:
             engine: name of the engine.
         """
         if ticket.finish is None:
-            self._lost.append(ticket)
+            self._lost.append((ticket, engine))
         else:
             _tell(ticket, engine, ticket.error or "the engine does not say why")
 
-    def tell_lost(self, error: str, engine: str) -> None:
+    def tell_lost(self, error: str) -> None:
         """Say of everyone who was lost with the engine how that came about."""
-        for ticket in self._lost:
+        for ticket, engine in self._lost:
             _tell(ticket, engine, error)
         self._lost.clear()
 

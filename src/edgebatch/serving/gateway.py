@@ -5,18 +5,21 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
+from edgebatch.calibration.profile_schema import Source
 from edgebatch.calibration.provenance import mismatch
 from edgebatch.engines import Engine, EngineInfo, Finish, Prompt, Sampling
 from edgebatch.errors import EngineError, InputError
-from edgebatch.realtime import Dispatcher, Job
+from edgebatch.realtime import Job
 from edgebatch.scenario import Policy, Scenario
 from edgebatch.scheduling import FastestAnswer, Outcome, Reason, RequestRecord
 from edgebatch.serving.failures import Failures
-from edgebatch.serving.keeper import EngineKeeper, State
+from edgebatch.serving.fleet import Fleet, State
+from edgebatch.serving.keeper import EngineKeeper
 from edgebatch.serving.lengths import LengthPredictor
 from edgebatch.serving.places import Places
 from edgebatch.serving.refusals import (
@@ -47,16 +50,19 @@ _BYTES_PER_TOKEN = 3
 
 
 class Gateway:
-    """The scheduler in front of an engine that is kept running.
+    """The scheduler in front of engines that are kept running.
 
     Args:
         settings: of the gateway.
         scenario: node, model and precisions as they were measured, and the queue's limit.
         policy: who decides.
-        make_engine: makes the engine, and again after it broke.
+        make_engines: of each server of the scenario, or of its one node: makes the engine, and
+            again after it broke.
+        names: of the engines where there are several, as operators know them.
 
     Attributes:
-        keeper: who keeps the engine running.
+        fleet: the engines.
+        dispatcher: the scheduler's driver.
         precisions: those of the hosted ones that the policy runs.
         outcomes: how many requests ended how, and why.
         num_received: requests put to the scheduler or turned away at once; each is counted in
@@ -68,12 +74,18 @@ class Gateway:
         settings: GatewaySettings,
         scenario: Scenario,
         policy: Policy,
-        make_engine: Callable[[], Engine],
+        make_engines: Sequence[Callable[[], Engine]],
+        names: Sequence[str] = ("",),
     ) -> None:
         self.settings, self.scenario, self.policy = settings, scenario, policy
-        self._source = scenario.source
         self._failures = Failures()
-        self.keeper = EngineKeeper(make_engine, self._make_dispatcher, self._failures)
+        self.dispatcher = scenario.dispatcher(policy, *(make() for make in make_engines))
+        self.dispatcher.keep(_MOST_RECORDS)
+        keepers = [
+            EngineKeeper(name, make, driver, self._failures)
+            for name, make, driver in zip(names, make_engines, self.dispatcher.drivers, strict=True)
+        ]
+        self.fleet = Fleet(keepers, self.dispatcher, self._failures)
         self.outcomes: Counter[tuple[Outcome, Reason]] = Counter()
         self.num_received = 0
         self.on_end: list[Callable[[Ticket, RequestRecord], None]] = []
@@ -86,29 +98,24 @@ class Gateway:
         self._num_counting = 0
         self._estimate_seconds = 0.0
         self._estimate_until = -math.inf
-        hosting = scenario.hosting
         self.precisions = scenario.precisions_run(policy)
-        self._fastest = FastestAnswer(hosting.node, hosting.model, self.precisions)
+        hostings = scenario.servers or (replace(scenario.hosting, precisions=self.precisions),)
+        self._fastest = [FastestAnswer(each.node, each.model, each.precisions) for each in hostings]
 
     @property
     def state(self) -> State:
         """What it can do."""
-        return self.keeper.state
+        return self.fleet.state
 
     @property
     def info(self) -> EngineInfo:
         """What the engine says of itself."""
-        return self.keeper.info
-
-    @property
-    def dispatcher(self) -> Dispatcher:
-        """The scheduler's driver."""
-        return self.keeper.dispatcher
+        return self.fleet.info
 
     @property
     def num_restarts(self) -> int:
         """How often the engine broke and came back."""
-        return self.keeper.num_restarts
+        return self.fleet.num_restarts
 
     async def start(self) -> None:
         """Start the engine and begin to take requests.
@@ -117,12 +124,13 @@ class Gateway:
             EngineError: it cannot start.
             InputError: it cannot load the model.
         """
-        await self.keeper.start()
-        if self._source is not None and (said := mismatch(self._source, self.info)):
-            log.warning("profile of something else", problem=said)
-        most, engines = self.scenario.hosting.max_running, self.info.max_running
-        if most is not None and engines is not None and engines > most:
-            log.warning("profile of fewer at once", profile=most, engine=engines)
+        await self.fleet.start()
+        hostings = self.scenario.servers or (self.scenario.hosting,)
+        for keeper, source, hosting in zip(
+            self.fleet.keepers, self.scenario.sources, hostings, strict=True
+        ):
+            if keeper.info is not None:
+                _compare(keeper.name, keeper.info, source, hosting.max_running)
 
     async def until_failed(self) -> None:
         """Wait until it turns out that nobody can be served any more; for ever if that is not so.
@@ -130,15 +138,15 @@ class Gateway:
         Raises:
             EngineError: why.
         """
-        await self.keeper.until_failed()
+        await self.fleet.until_failed()
 
     async def drain(self) -> None:
         """Take no new requests and wait until those that came in have ended, for so long."""
-        await self.keeper.drain(self.settings.drain_seconds)
+        await self.fleet.drain(self.settings.drain_seconds)
 
     async def stop(self) -> None:
         """End the engine; whoever still waits or runs has failed."""
-        await self.keeper.stop()
+        await self.fleet.stop()
 
     async def ask(
         self,
@@ -186,6 +194,9 @@ class Gateway:
             tenant=tenant,
             ttft_seconds=slo.ttft_seconds,
         )
+        if not self.dispatcher.can_serve_now(arrival):
+            said = "the servers that could answer this are not running; they are being looked for"
+            raise self._not_ready(tenant, said)
         ticket = Ticket(arrival, asked, structlog.contextvars.get_contextvars())
         self.num_received += 1
         self._unfinished[tenant] += 1
@@ -235,11 +246,6 @@ class Gateway:
         if not self._places.has_one(tenant, queue.num_waiting, queue.num_waiting_of):
             raise self._full(tenant, "too many requests are waiting")
 
-    def _make_dispatcher(self, engine: Engine) -> Dispatcher:
-        dispatcher = self.scenario.dispatcher(self.policy, engine)
-        dispatcher.keep(_MOST_RECORDS)
-        return dispatcher
-
     def _turn_away(self, tenant: int, reason: Reason) -> None:
         self.num_received += 1
         self._count(Outcome.REJECTED, reason)
@@ -269,10 +275,10 @@ class Gateway:
 
     async def _counted(self, prompt: Prompt, tenant: int) -> tuple[Prompt, int]:
         """Return the prompt as token ids, and how many; without a tokenizer, at most so many."""
-        if prompt.tokens is None and not self.keeper.has_tokenizer:
+        if prompt.tokens is None and not self.fleet.has_tokenizer:
             return prompt, _at_most_tokens(prompt)
         try:
-            tokens = prompt.tokens or await self.dispatcher.engine.encode(prompt)
+            tokens = prompt.tokens or await self.fleet.encode(prompt)
         except EngineError as error:
             said = "the engine broke; it is being started again"
             raise self._not_ready(tenant, said) from error
@@ -348,12 +354,13 @@ class Gateway:
     def _possible_deadline(self, arrival: Arrival, record: RequestRecord) -> Advice:
         """Return what the deadline that is missed by more would have to be at least."""
         prompt, output, quality = arrival.prompt_tokens, arrival.output_tokens, arrival.min_quality
-        seconds, _ = self._fastest.look_up(prompt, output, quality)
-        first_seconds = self._fastest.first_token_seconds(prompt, quality)
         gone_seconds = record.decided_at_seconds - arrival.arrival_seconds
-        pace = max(1.0, self.dispatcher.cautious_pace)
-        least_ms = _milliseconds(gone_seconds + pace * seconds)
-        least_first_ms = _milliseconds(gone_seconds + pace * first_seconds)
+        paces = [max(1.0, each.cautious_pace) for each in self.dispatcher.drivers]
+        both = list(zip(paces, self._fastest, strict=True))
+        seconds = min(pace * each.look_up(prompt, output, quality)[0] for pace, each in both)
+        first_seconds = min(pace * each.first_token_seconds(prompt, quality) for pace, each in both)
+        least_ms = _milliseconds(gone_seconds + seconds)
+        least_first_ms = _milliseconds(gone_seconds + first_seconds)
         if arrival.ttft_seconds - first_seconds < arrival.deadline_seconds - seconds:
             return Advice(
                 f"the first token takes at least {least_first_ms} ms; allow that, or send a "
@@ -365,6 +372,16 @@ class Gateway:
             "fewer tokens",
             "slo_e2e_ms",
         )
+
+
+def _compare(name: str, info: EngineInfo, source: Source | None, max_running: int | None) -> None:
+    """Let the log say where an engine is not what its profile is of."""
+    named = {"server": name} if name else {}
+    if source is not None and (said := mismatch(source, info)):
+        log.warning("profile of something else", problem=said, **named)
+    engines = info.max_running
+    if max_running is not None and engines is not None and engines > max_running:
+        log.warning("profile of fewer at once", profile=max_running, engine=engines, **named)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -6,18 +6,17 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from enum import StrEnum
 
 import structlog
 
 from edgebatch.engines import Engine, EngineInfo, Prompt
 from edgebatch.errors import EdgebatchError, EngineError, InputError
-from edgebatch.realtime import Dispatcher
+from edgebatch.realtime import EngineDriver
 from edgebatch.serving.failures import Failures
 
 _LONGEST_PAUSE_SECONDS = 30.0
 _LONGEST_REMOTE_PAUSE_SECONDS = 1.0
-"""To look for a server is one short call, and nobody is served until it is found."""
+"""To look for a server is one short call, and nobody is served by it until it is found."""
 _QUIET_SECONDS = 60.0
 """How long the log does not say again that the engine cannot start, for the same reason."""
 _STEADY_SECONDS = 60.0
@@ -26,151 +25,115 @@ _STEADY_SECONDS = 60.0
 log = structlog.get_logger("edgebatch.gateway")
 
 
-class State(StrEnum):
-    """What the gateway can do."""
-
-    STARTING = "starting"
-    READY = "ready"
-    ENGINE_DOWN = "engine down"
-    DRAINING = "draining"
-    STOPPED = "stopped"
-
-
 class EngineKeeper:
-    """Keeps an engine running, and the scheduler driving it.
+    """Keeps one engine running, and the scheduler driving it.
 
     Args:
-        make_engine: makes the engine, and again after it broke.
-        make_dispatcher: puts the scheduler over the first engine.
+        name: in the log, on the page and in metrics, as there may be several; may be empty.
+        make_engine: makes the engine again after it broke.
+        driver: of the engine, which has not been started.
         failures: told why requests were lost.
 
     Attributes:
-        state: what can be asked of it.
-        info: what the engine says of itself.
-        dispatcher: the scheduler's driver.
+        name, driver: as given.
+        is_running: whether requests can go to it.
+        info: what the engine says of itself; None until it has run.
         has_tokenizer: whether the engine counts tokens.
         num_restarts: how often the engine broke and came back.
+        on_start: called when the engine runs again.
     """
-
-    dispatcher: Dispatcher
-    info: EngineInfo
 
     def __init__(
         self,
+        name: str,
         make_engine: Callable[[], Engine],
-        make_dispatcher: Callable[[Engine], Dispatcher],
+        driver: EngineDriver,
         failures: Failures,
     ) -> None:
-        self.state = State.STARTING
-        self.has_tokenizer = True
+        self.name, self.driver = name, driver
+        self.is_running = False
+        self.info: EngineInfo | None = None
+        self.has_tokenizer = False
         self.num_restarts = 0
-        self._make_engine, self._make_dispatcher = make_engine, make_dispatcher
-        self._failures = failures
-        self._supervising: asyncio.Task[None] | None = None
-        self._has_failed = asyncio.Event()
-        self._bug: BaseException | None = None
+        self.on_start: Callable[[], None] | None = None
+        self._make_engine, self._failures = make_engine, failures
+        self._named = {"server": name} if name else {}
 
     async def start(self) -> None:
-        """Start the engine and drive it from now on.
+        """Start the engine.
 
         Raises:
             EngineError: it cannot start.
             InputError: it cannot load the model.
         """
-        engine = self._make_engine()
         try:
-            self.info = await engine.start()
-            self.has_tokenizer = await _has_tokenizer(engine)
-            self.dispatcher = self._make_dispatcher(engine)
+            await self._start()
         except BaseException:
-            await engine.stop()
+            await self.stop()
             raise
-        self.dispatcher.limit_running(self.info.max_running)
-        self.state = State.READY
-        self._supervising = asyncio.create_task(self._supervise())
-
-    async def until_failed(self) -> None:
-        """Wait until it turns out that nobody can be served any more; for ever if that is not so.
-
-        Raises:
-            EngineError: why.
-        """
-        await self._has_failed.wait()
-        raise EngineError(f"the gateway cannot go on: {self._bug!r}") from self._bug
-
-    async def drain(self, most_seconds: float) -> None:
-        """Take nobody in any more and wait until those who came have ended, for so long."""
-        self.state = State.DRAINING
-        try:
-            await asyncio.wait_for(self.dispatcher.until_all_ended(), most_seconds)
-        except TimeoutError:
-            log.warning("not drained in time", unfinished=self.dispatcher.num_unfinished)
 
     async def stop(self) -> None:
-        """End the engine; whoever still waits or runs has failed."""
-        self.state = State.STOPPED
-        if self._supervising is not None:
-            self._supervising.cancel()
-            await asyncio.gather(self._supervising, return_exceptions=True)
-            self.dispatcher.abandon_all()
-            self._failures.tell_lost("the gateway ended before it did", self.info.engine)
+        """End the engine."""
+        self.is_running = False
+        self.driver.switch(is_on=False)
+        await self.driver.engine.stop()
 
-    async def _supervise(self) -> None:
-        """Keep the engine running until cancelled."""
+    async def keep(self) -> None:
+        """Drive the engine, and start it again whenever it does not run, until cancelled."""
         pause = 0.0
         try:
             while True:
                 began_at = time.monotonic()
-                try:
-                    await self.dispatcher.run()
-                except EngineError as error:
-                    log.warning("engine broke", error=str(error))
-                    self._failures.tell_lost(str(error), self.info.engine)
+                if self.is_running:
+                    await self._drive()
                 if time.monotonic() - began_at > _STEADY_SECONDS:
                     pause = 0.0
                 pause = await self._restart(pause)
-        except (Exception, asyncio.CancelledError) as error:
-            if self.state is State.STOPPED:
-                raise
-            # a bug: rather refuse everyone than let them wait for nothing
-            log.exception("the gateway cannot go on")
-            self.state = State.STOPPED
-            # one in an alarm cancels this task, wherever it is
-            self._bug = self.dispatcher.bug or error
-            self._has_failed.set()
-            self.dispatcher.abandon_all()
-            self._failures.tell_lost("the gateway failed", self.info.engine)
-            raise
         finally:
-            await self.dispatcher.engine.stop()
+            await self.stop()
+
+    async def _start(self) -> None:
+        engine = self.driver.engine
+        info = await engine.start()
+        self.has_tokenizer = await _has_tokenizer(engine)
+        # it may have been started with another limit than before
+        self.driver.limit_running(info.max_running)
+        self.info, self.is_running = info, True
+
+    async def _drive(self) -> None:
+        """Return when the engine has broken."""
+        try:
+            await self.driver.run()
+        except EngineError as error:
+            self.is_running = False
+            log.warning("engine broke", error=str(error), **self._named)
+            self._failures.tell_lost(str(error))
 
     async def _restart(self, pause: float) -> float:
         """Start the engine again, and again until it runs; return how long to wait next time."""
         said, said_at = "", -math.inf
         while True:
-            if self.state is State.READY:
-                self.state = State.ENGINE_DOWN
-            await self.dispatcher.engine.stop()
+            await self.stop()
             await asyncio.sleep(pause)
             engine = self._make_engine()
-            self.dispatcher.engine = engine
+            self.driver.engine = engine
             pause = next_pause(pause, is_remote=engine.is_remote)
+            has_run = self.info is not None
             try:
-                self.info = await engine.start()
-                self.has_tokenizer = await _has_tokenizer(engine)
+                await self._start()
             except Exception as error:  # noqa: BLE001 - whatever a server answers, it is looked for
                 told = str(error) if isinstance(error, EdgebatchError) else repr(error)
                 now = time.monotonic()
                 if told != said or now - said_at >= _QUIET_SECONDS:
                     said, said_at = told, now
-                    log.warning("engine cannot start", error=said, retry_seconds=pause)
+                    log.warning(
+                        "engine cannot start", error=said, retry_seconds=pause, **self._named
+                    )
                 continue
-            self.num_restarts += 1
-            # it may have been started with another limit
-            self.dispatcher.limit_running(self.info.max_running)
-            if self.state is State.ENGINE_DOWN:
-                self.state = State.READY
-            log.info("engine runs again", restarts=self.num_restarts)
+            self.num_restarts += has_run
+            if self.on_start is not None:
+                self.on_start()
+            log.info("engine runs again", restarts=self.num_restarts, **self._named)
             return pause
 
 

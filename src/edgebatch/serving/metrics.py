@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,8 +17,9 @@ from prometheus_client.registry import Collector
 
 from edgebatch.scheduling import Outcome, Reason, RequestRecord
 from edgebatch.serving.answers import is_whole
+from edgebatch.serving.fleet import State
 from edgebatch.serving.gateway import Gateway
-from edgebatch.serving.keeper import State
+from edgebatch.serving.keeper import EngineKeeper
 from edgebatch.serving.ticket import Ticket
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300)
@@ -125,15 +126,46 @@ class _Now(Collector):
                 dispatcher.num_unfinished,
             ),
             (*_READY, gateway.state is State.READY),
-            ("edgebatch_engine_restarts", "Restarts of the engine", gateway.num_restarts),
-            ("edgebatch_pace", "True over believed time", dispatcher.believed_pace),
-            ("edgebatch_memory_use", "Part of the node's memory in use", dispatcher.memory_use),
             ("edgebatch_asyncio_tasks", "Tasks in the event loop", len(asyncio.all_tasks())),
         )
         for name, told, value in figures:
             yield GaugeMetricFamily(name, told, value=float(value))
+        yield from self._of_servers()
         yield CounterMetricFamily(
             "edgebatch_requests_received",
             "Requests that were scheduled or turned away at once",
             value=float(gateway.num_received),
         )
+
+    def _of_servers(self) -> Iterable[Metric]:
+        """Yield what there is of each server, by name where there are several."""
+        keepers = self._gateway.fleet.keepers
+        figures: tuple[tuple[str, str, Callable[[EngineKeeper], float]], ...] = (
+            ("edgebatch_server_up", "1 if requests can go to it", lambda each: each.is_running),
+            (
+                "edgebatch_server_requests_running",
+                "Requests in it",
+                lambda each: len(each.driver.members),
+            ),
+            (
+                "edgebatch_engine_restarts",
+                "How often it broke and came back",
+                lambda each: each.num_restarts,
+            ),
+            (
+                "edgebatch_pace",
+                "True over believed time",
+                lambda each: each.driver.believed_pace,
+            ),
+            (
+                "edgebatch_memory_use",
+                "Part of the node's memory in use",
+                lambda each: each.driver.memory_use,
+            ),
+        )
+        for name, told, of_server in figures:
+            labels = ("server",) if len(keepers) > 1 else ()
+            family = GaugeMetricFamily(name, told, labels=labels)
+            for keeper in keepers:
+                family.add_metric((keeper.name,)[: len(labels)], float(of_server(keeper)))
+            yield family

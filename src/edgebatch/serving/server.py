@@ -19,8 +19,8 @@ import uvicorn
 
 from edgebatch.errors import InputError
 from edgebatch.serving.app import make_app
+from edgebatch.serving.fleet import State
 from edgebatch.serving.gateway import Gateway
-from edgebatch.serving.keeper import State
 from edgebatch.serving.patience import PatientProtocol
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)

@@ -104,6 +104,20 @@ class Lengths(_Section):
     min_samples: Count = 200
 
 
+class Server(_Section):
+    """One server behind the gateway, for engine ``openai``.
+
+    Attributes:
+        precision: in which it serves the model.
+        url: its base URL.
+        profile: what it was measured to do; None for the gateway's.
+    """
+
+    precision: Annotated[str, Field(min_length=1)]
+    url: Annotated[str, Field(min_length=1)]
+    profile: Path | None = None
+
+
 class GatewaySettings(BaseSettings):
     """All settings of a gateway; environment variables are ``EDGEBATCH_`` and the path, ``__``.
 
@@ -111,8 +125,8 @@ class GatewaySettings(BaseSettings):
         host, port: where it listens.
         engine: name and settings, as ``edgebatch run --engine`` takes them.
         model: as ``edgebatch run --model`` takes it.
-        precisions: names of those to host; empty for all that the profile, or ``urls``, has.
-        urls: for ``openai``: base URL of the server of each precision.
+        precisions: names of those to host; empty for all that the profile, or ``servers``, has.
+        servers: for ``openai``: where the model is served.
         upstream_key: for ``openai``: what these servers ask for.
         profile: what the engine was measured to do; None measures it at the start.
         policy: who decides.
@@ -140,7 +154,7 @@ class GatewaySettings(BaseSettings):
     engine: str = "openvino"
     model: str | None = None
     precisions: tuple[str, ...] = ()
-    urls: dict[str, str] = Field(default_factory=dict)
+    servers: tuple[Server, ...] = ()
     upstream_key: str | None = Field(default=None, repr=False)
     profile: Path | None = None
     policy: str = "rolling"

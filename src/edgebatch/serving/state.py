@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from edgebatch.realtime.dispatcher import Member
+from edgebatch.realtime.engine_driver import Member
 from edgebatch.scheduling import Outcome, Reason, RequestRecord
+from edgebatch.serving.fleet import State
 from edgebatch.serving.gateway import Gateway
-from edgebatch.serving.keeper import State
 from edgebatch.serving.last_minute import LastMinute, told_counts
 from edgebatch.serving.ticket import Ticket
 from edgebatch.workload import Arrival
@@ -73,6 +74,7 @@ class StateBoard:
             return told
         dispatcher = gateway.dispatcher
         now = dispatcher.timers.now
+        running = [each for each in dispatcher.drivers if each.is_on] or dispatcher.drivers
         return {
             **told,
             "model": gateway.settings.served_name or gateway.info.model,
@@ -85,7 +87,8 @@ class StateBoard:
             "waiting": self._waiting(now),
             "running": self._running(now),
             "use": self._use(now),
-            "pace": dispatcher.believed_pace,
+            "servers": self._servers(),
+            "pace": _mean([each.believed_pace for each in running]),
             "retry_after_seconds": dispatcher.retry_after_seconds(),
             "last_minute": self._last_minute.told(now),
             "since_start": told_counts(gateway.outcomes),
@@ -151,23 +154,51 @@ class StateBoard:
         both = zip(dispatcher.members, dispatcher.believed_ends(), strict=True)
         return list(both)[:_MOST_SHOWN]
 
+    def _servers(self) -> list[dict[str, Any]]:
+        """Return what is said of each server where there are several, else nothing."""
+        keepers = self._gateway.fleet.keepers
+        if len(keepers) == 1:
+            return []
+        return [
+            {
+                "name": each.name,
+                "precision": each.driver.precision,
+                "is_running": each.is_running,
+                "num_running": len(each.driver.members),
+                "memory": each.driver.memory_use,
+                "pace": each.driver.believed_pace,
+                "restarts": each.num_restarts,
+            }
+            for each in keepers
+        ]
+
     def _use(self, now: float) -> dict[str, float]:
-        """Return parts in use: memory by what is reserved now, the radio by the latest batch."""
-        log = self._gateway.dispatcher.log
+        """Return parts in use: memory by what is reserved now, the radio by the latest batch.
+
+        Of several servers compute is the mean, memory that of the fullest.
+        """
+        dispatcher = self._gateway.dispatcher
+        drivers = dispatcher.drivers
+        busy_now = sum(each.busy_seconds for each in drivers) / len(drivers)
         while len(self._busy) > 1 and self._busy[1][0] <= now - _USE_SECONDS:
             self._busy.popleft()
         at, busy = self._busy[0]
-        self._busy.append((now, log.busy_seconds))
+        self._busy.append((now, busy_now))
         node = self._gateway.scenario.hosting.node
-        latest = log.batches[-1] if log.batches else None
+        batches = dispatcher.log.batches
+        latest = batches[-1] if batches else None
         return {
-            "compute": min(1.0, (log.busy_seconds - busy) / max(now - at, 1e-3)),
-            "memory": self._gateway.dispatcher.memory_use,
+            "compute": min(1.0, (busy_now - busy) / max(now - at, 1e-3)),
+            "memory": max(each.memory_use for each in drivers),
             "uplink_seconds": node.uplink_seconds,
             "downlink_seconds": node.downlink_seconds,
             "uplink": 0.0 if latest is None else latest.uplink_use,
             "downlink": 0.0 if latest is None else latest.downlink_use,
         }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _shown(ended: Ended) -> dict[str, Any]:

@@ -71,20 +71,29 @@ def what_if(
     }
     if rate is None:
         return answer
-    for precision in scenario.hosting.precisions:
-        alone = policy.with_knobs(precision=precision.name) if policy.is_continuous else policy
-        summary = summarise(scenario.run(alone, latest.scaled(load_factor)))
+    for name, quality, tried in _alternatives(scenario, policy):
+        summary = summarise(scenario.run(tried, latest.scaled(load_factor)))
         answer["precisions"].append(
             {
-                "name": precision.name,
-                "quality": precision.quality,
+                "name": name,
+                "quality": quality,
                 "in_time_share": summary.attainment,
                 "served_per_second": summary.throughput_per_second,
             }
         )
-        if not policy.is_continuous:
-            break  # epochs choose among all that are hosted
     return answer
+
+
+def _alternatives(scenario: Scenario, policy: Policy) -> Iterator[tuple[str, float, Policy]]:
+    """Yield name, quality and policy of what is tried."""
+    if scenario.servers or not policy.is_continuous:
+        # several servers, and epochs, choose among all that there are
+        precisions = scenario.precisions_run(policy)
+        name = " + ".join(each.name for each in precisions)
+        yield name, max(each.quality for each in precisions), policy
+        return
+    for precision in scenario.hosting.precisions:
+        yield precision.name, precision.quality, policy.with_knobs(precision=precision.name)
 
 
 class OneWhatIf:

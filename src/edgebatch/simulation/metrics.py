@@ -201,7 +201,7 @@ def _use(log: RunLog, span: float) -> Use:
     batches = log.batches
     binding = Counter(batch.binding.value for batch in batches if batch.binding is not None)
     return Use(
-        compute=_ratio(log.busy_seconds, span),
+        compute=_ratio(log.busy_seconds, span * log.num_nodes),
         memory_mean=_ratio(log.memory_seconds, log.busy_seconds),
         memory_peak=max((batch.memory_use for batch in batches), default=0.0),
         uplink_mean=_ratio(sum(batch.uplink_use for batch in batches), len(batches)),

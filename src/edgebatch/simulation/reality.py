@@ -33,17 +33,17 @@ class Reality:
         require_number("reality.time_factor", self.time_factor, exclusive=True)
         require_number("reality.noise", self.noise)
 
-    def factors(self) -> Factors:
-        """Return a fresh source of true-to-believed ratios."""
-        return Factors(self)
+    def factors(self, node: int = 0) -> Factors:
+        """Return a fresh source of true-to-believed ratios, for each of several nodes its own."""
+        return Factors(self, f"reality {node}" if node else "reality")
 
 
 class Factors:
     """Ratios of true to believed time, one after the other."""
 
-    def __init__(self, reality: Reality) -> None:
+    def __init__(self, reality: Reality, stream: str = "reality") -> None:
         self._reality = reality
-        self._generator: np.random.Generator = generator_for(reality.seed, "reality")
+        self._generator: np.random.Generator = generator_for(reality.seed, stream)
         self._location = math.log(reality.time_factor) - reality.noise**2 / 2.0
 
     def next(self) -> float:

@@ -77,6 +77,8 @@ def candidates(document: Mapping[str, Any], choice: Choice, policy: Policy) -> l
         UnknownNameError: no such device, model or precision.
         InputError: something is asked for twice, or beside what excludes it.
     """
+    if "servers" in document:
+        raise InputError("servers", "must not be there: what is planned is one node")
     document = with_profile(document, choice)
     chosen_devices = _device_names(choice.devices)
     chosen_models = [lookup(models(), name, "--model").name for name in choice.models]

@@ -10,10 +10,29 @@ from hypothesis import strategies as st
 
 from edgebatch.errors import CannotHostError, InputError
 from edgebatch.problem import Node, Precision
-from edgebatch.scheduling import FastestAnswer, Ledger, Outcome, Reason, Waiting, WaitingQueue
+from edgebatch.scheduling import (
+    FastestAnswer,
+    Ledger,
+    Outcome,
+    Prospects,
+    Reason,
+    Waiting,
+    WaitingQueue,
+)
 from edgebatch.scheduling.waiting import served
 from edgebatch.workload import Arrival
 from toy_runs import ONE_SECOND_A_TOKEN, TINY_MODEL, W8, W16, arrival
+
+
+class QueueOfNode(WaitingQueue):
+    """Takes in requests with what one node offers them."""
+
+    def __init__(self, ledger: Ledger, prospects: Prospects, queue_limit: int | None) -> None:
+        super().__init__(ledger, queue_limit=queue_limit)
+        self._prospects = prospects
+
+    def come(self, arrival: Arrival, now: float) -> Waiting | None:
+        return self.submit(arrival, now, self._prospects.of(arrival))
 
 
 def queue_on(
@@ -21,10 +40,11 @@ def queue_on(
     precisions: tuple[Precision, ...] = (W16,),
     queue_limit: int | None = None,
     expire: bool = True,
-) -> tuple[WaitingQueue, Ledger]:
+) -> tuple[QueueOfNode, Ledger]:
     ledger = Ledger()
     fastest = FastestAnswer(node, TINY_MODEL, precisions)
-    return WaitingQueue(fastest, ledger, queue_limit=queue_limit, expire=expire), ledger
+    prospects = Prospects(fastest, heeds_deadlines=expire)
+    return QueueOfNode(ledger, prospects, queue_limit), ledger
 
 
 def ends(ledger: Ledger) -> list[tuple[int, Outcome, Reason, float]]:
@@ -47,7 +67,7 @@ def ends(ledger: Ledger) -> list[tuple[int, Outcome, Reason, float]]:
 def test_what_is_hopeless_is_rejected_on_arrival(request_: Arrival, reason: Reason) -> None:
     node = ONE_SECOND_A_TOKEN.replace(memory_bytes=22.0)
     queue, ledger = queue_on(node, (W8,))
-    assert queue.submit(request_, now=3.0) is None
+    assert queue.come(request_, now=3.0) is None
     assert ends(ledger) == [(0, Outcome.REJECTED, reason, 3.0)]
     assert len(queue) == 0
     ledger.check_conservation()
@@ -59,29 +79,29 @@ def test_who_came_here_too_late_has_expired_and_is_not_hopeless() -> None:
         (0.9, Outcome.REJECTED, Reason.DEADLINE),
     ):
         queue, ledger = queue_on()
-        assert queue.submit(arrival(0, 1.0, deadline=deadline), 1.7) is None
+        assert queue.come(arrival(0, 1.0, deadline=deadline), 1.7) is None
         assert ledger.column("outcome").tolist() == [outcome]
         assert ledger.column("reason").tolist() == [reason]
 
 
 def test_a_full_queue_rejects() -> None:
     queue, ledger = queue_on(queue_limit=1)
-    assert queue.submit(arrival(0, 0.0), 0.0) is not None
-    assert queue.submit(arrival(1, 1.0), 1.0) is None
+    assert queue.come(arrival(0, 0.0), 0.0) is not None
+    assert queue.come(arrival(1, 1.0), 1.0) is None
     assert ends(ledger) == [(1, Outcome.REJECTED, Reason.QUEUE_FULL, 1.0)]
     ledger.check_conservation(unfinished=1)
 
 
 def test_the_hopeless_are_told_so_even_by_a_full_queue() -> None:
     queue, ledger = queue_on(queue_limit=1)
-    queue.submit(arrival(0, 0.0), 0.0)
-    queue.submit(arrival(1, 1.0, deadline=0.5), 1.0)
+    queue.come(arrival(0, 0.0), 0.0)
+    queue.come(arrival(1, 1.0, deadline=0.5), 1.0)
     assert ends(ledger)[0][2] is Reason.DEADLINE
 
 
 def test_expiry_is_recorded_at_the_instant_of_the_last_chance() -> None:
     queue, ledger = queue_on(ONE_SECOND_A_TOKEN.replace(uplink_seconds=0.5, downlink_seconds=0.25))
-    waiting = queue.submit(arrival(0, 2.0, deadline=4.0), 2.0)
+    waiting = queue.come(arrival(0, 2.0, deadline=4.0), 2.0)
     assert waiting is not None
     assert waiting.deadline_at_seconds == 6.0
     # 6 − (0.5 + 1 + 0.25), and 1e-9 of the deadline of 4
@@ -96,8 +116,8 @@ def test_expiry_is_recorded_at_the_instant_of_the_last_chance() -> None:
 
 def test_without_expiry_only_the_impossible_is_rejected() -> None:
     queue, ledger = queue_on(expire=False)
-    assert queue.submit(arrival(0, 0.0, deadline=0.1), 0.0) is not None
-    assert queue.submit(arrival(1, 0.0, quality=1.0, prompt=10**6), 0.0) is None
+    assert queue.come(arrival(0, 0.0, deadline=0.1), 0.0) is not None
+    assert queue.come(arrival(1, 0.0, quality=1.0, prompt=10**6), 0.0) is None
     assert queue.expire(1e9) == []
     assert queue.next_expiry_seconds() == math.inf
     assert ends(ledger) == [(1, Outcome.REJECTED, Reason.MEMORY, 0.0)]
@@ -105,8 +125,8 @@ def test_without_expiry_only_the_impossible_is_rejected() -> None:
 
 def test_those_who_were_chosen_do_not_expire() -> None:
     queue, ledger = queue_on()
-    first = queue.submit(arrival(0, 0.0, deadline=2.0), 0.0)
-    second = queue.submit(arrival(1, 0.0, deadline=3.0), 0.0)
+    first = queue.come(arrival(0, 0.0, deadline=2.0), 0.0)
+    second = queue.come(arrival(1, 0.0, deadline=3.0), 0.0)
     assert first is not None
     assert second is not None
     queue.remove([first])
@@ -119,7 +139,7 @@ def test_those_who_were_chosen_do_not_expire() -> None:
 
 def test_no_deadline_never_expires() -> None:
     queue, _ = queue_on()
-    waiting = queue.submit(arrival(0, 0.0, deadline=math.inf), 0.0)
+    waiting = queue.come(arrival(0, 0.0, deadline=math.inf), 0.0)
     assert waiting is not None
     assert waiting.latest_decision_seconds == math.inf
     assert queue.expire(1e300) == []
@@ -128,7 +148,7 @@ def test_no_deadline_never_expires() -> None:
 def test_the_oldest_comes_first() -> None:
     queue, _ = queue_on()
     for number in range(3):
-        queue.submit(arrival(number, float(number)), float(number))
+        queue.come(arrival(number, float(number)), float(number))
     assert queue.oldest().arrival.number == 0
     queue.remove([queue.oldest()])
     assert [waiting.arrival.number for waiting in queue] == [1, 2]
@@ -149,7 +169,7 @@ def test_exactly_those_too_late_expire_in_the_order_of_their_last_chance(
 ) -> None:
     queue, ledger = queue_on()
     waiting = [
-        queue.submit(arrival(number, 0.0, deadline=deadline), 0.0)
+        queue.come(arrival(number, 0.0, deadline=deadline), 0.0)
         for number, deadline in enumerate(deadlines)
     ]
     present = [each for each in waiting if each is not None]
@@ -180,9 +200,9 @@ def test_weights_that_do_not_fit_are_refused() -> None:
 def test_the_first_token_may_have_a_deadline_of_its_own() -> None:
     queue, ledger = queue_on()
     # the first token takes 1 s, so waiting makes sense until 1.5 s
-    assert queue.submit(arrival(0, 0.0, output=3)._replace(ttft_seconds=2.5), 0.0) is not None
+    assert queue.come(arrival(0, 0.0, output=3)._replace(ttft_seconds=2.5), 0.0) is not None
     assert queue.next_expiry_seconds() == pytest.approx(1.5)
-    assert queue.submit(arrival(1, 0.0)._replace(ttft_seconds=0.9), 0.0) is None
+    assert queue.come(arrival(1, 0.0)._replace(ttft_seconds=0.9), 0.0) is None
     assert ends(ledger) == [(1, Outcome.REJECTED, Reason.DEADLINE, 0.0)]
 
 
@@ -206,7 +226,7 @@ def test_an_answer_whose_first_token_came_late_is_late(
 
 def test_whoever_is_withdrawn_or_put_back_ends_once() -> None:
     queue, ledger = queue_on()
-    waiting = queue.submit(arrival(0, 0.0, deadline=5.0), 0.0)
+    waiting = queue.come(arrival(0, 0.0, deadline=5.0), 0.0)
     assert waiting is not None
     queue.remove([waiting])
     assert queue.next_expiry_seconds() == math.inf
@@ -224,7 +244,7 @@ def test_it_is_known_how_many_wait_of_each_tenant() -> None:
         arrival(number, 0.0, deadline=9.0 - number)._replace(tenant=number % 2)
         for number in range(5)
     ]
-    waiting = [queue.submit(each, 0.0) for each in arrivals]
+    waiting = [queue.come(each, 0.0) for each in arrivals]
     assert waiting[0] is not None
     assert waiting[4] is None  # there is no place
     assert (queue.num_of(0), queue.num_of(1), queue.num_of(2)) == (2, 2, 0)
@@ -238,7 +258,7 @@ def test_it_is_known_how_many_wait_of_each_tenant() -> None:
 
 def test_who_waits_again_has_the_old_place() -> None:
     queue, _ = queue_on()
-    first, *_ = [queue.submit(arrival(number, float(number)), float(number)) for number in range(3)]
+    first, *_ = [queue.come(arrival(number, float(number)), float(number)) for number in range(3)]
     assert first is not None
     queue.remove([first])
     queue.put_back(first)

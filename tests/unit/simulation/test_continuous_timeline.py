@@ -6,7 +6,7 @@ import pytest
 
 from edgebatch.cost import Budget
 from edgebatch.problem import Node
-from edgebatch.scheduling import ContinuousScheduler, JoinRules, Outcome, RequestRecord
+from edgebatch.scheduling import ContinuousScheduler, JoinRules, NodePool, Outcome, RequestRecord
 from edgebatch.scheduling.log import RunLog
 from edgebatch.simulation.continuous_driver import ContinuousSimulation
 from edgebatch.simulation.reality import Reality
@@ -21,7 +21,7 @@ def run(
     reality: Reality = Reality(),
 ) -> RunLog:
     scheduler = ContinuousScheduler(hosting(node), rules or JoinRules())
-    return ContinuousSimulation(scheduler, listed(*arrivals), reality).run()
+    return ContinuousSimulation(NodePool([scheduler]), listed(*arrivals), reality).run()
 
 
 def instants(record: RequestRecord) -> tuple[float, float, float]:

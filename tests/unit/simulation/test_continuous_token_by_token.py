@@ -11,7 +11,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edgebatch.problem import Node, Precision
-from edgebatch.scheduling import ContinuousScheduler, Hosting, JoinRules, Outcome, Reason
+from edgebatch.scheduling import (
+    ContinuousScheduler,
+    Hosting,
+    JoinRules,
+    Ledger,
+    NodePool,
+    Outcome,
+    Reason,
+    WaitingQueue,
+)
 from edgebatch.simulation.continuous_driver import ContinuousSimulation
 from edgebatch.simulation.reality import Reality
 from edgebatch.workload import Arrival
@@ -241,10 +250,12 @@ def test_every_request_meets_the_same_fate_at_the_same_time(
     )
     rules = JoinRules(order, batch_cap, expire)
     scheduler = ContinuousScheduler(
-        Hosting(node, TINY_MODEL, (precision,)), rules, queue_limit=queue_limit
+        Hosting(node, TINY_MODEL, (precision,)),
+        rules,
+        WaitingQueue(Ledger(), queue_limit=queue_limit),
     )
     log = ContinuousSimulation(
-        scheduler, ListedWorkload(tuple(arrivals)), Reality(time_factor=factor)
+        NodePool([scheduler]), ListedWorkload(tuple(arrivals)), Reality(time_factor=factor)
     ).run()
     reference = TokenByToken(node, precision, rules, queue_limit, factor)
     # rounding would decide between different lengths that take equally long

@@ -102,7 +102,7 @@ def test_the_pace_stays_between_the_slowest_and_the_fastest_batch(
 class PausedOnce(Reality):
     """A node that takes fifty times as long for its first batch."""
 
-    def factors(self) -> Factors:
+    def factors(self, node: int = 0) -> Factors:
         return _OnePause(self)
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from edgebatch.scenario import Policy, Scenario, parse_policy
-from edgebatch.scheduling import Outcome, RollingRules, RollingScheduler
+from edgebatch.scheduling import NodePool, Outcome, RollingRules, RollingScheduler
 from edgebatch.simulation import ContinuousSimulation, Reality, RunLog, summarise
 from edgebatch.simulation.reality import Factors
 from toy_runs import records
@@ -57,7 +57,7 @@ def test_more_value_is_served_where_values_differ() -> None:
 def scheduler_after(scenario: Scenario) -> RollingScheduler:
     """Return the scheduler of a run, with all that it has learnt."""
     scheduler = RollingScheduler(scenario.hosting, RollingRules())
-    ContinuousSimulation(scheduler, scenario.workload, scenario.reality).run()
+    ContinuousSimulation(NodePool([scheduler]), scenario.workload, scenario.reality).run()
     return scheduler
 
 
@@ -88,7 +88,7 @@ class Throttled(Reality):
 
     num_stretches: int = 0
 
-    def factors(self) -> Factors:
+    def factors(self, node: int = 0) -> Factors:
         return _FactorsOfThrottled(self)
 
 
@@ -118,7 +118,7 @@ def test_after_a_sudden_slowdown_it_soon_admits_only_what_it_can_keep() -> None:
     scenario = peers(2.5, 1000)
     scheduler = WatchedRolling(scenario)
     reality = Throttled(time_factor=1.5, num_stretches=600)
-    log = ContinuousSimulation(scheduler, scenario.workload, reality).run()
+    log = ContinuousSimulation(NodePool([scheduler]), scenario.workload, reality).run()
     paces = scheduler.paces[599:]
     assert paces[0] == pytest.approx(1.0)
     # towards the new pace from one side only, never past it or back

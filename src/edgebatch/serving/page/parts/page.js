@@ -3,6 +3,7 @@ import { ScatterChart, ShareChart } from "./charts.js";
 import { showEnds } from "./ends.js";
 import { running, waiting } from "./requests.js";
 import { setText } from "./rows.js";
+import { showServers } from "./servers.js";
 import { showTiles } from "./tiles.js";
 import { Busy, WhatIf } from "./what_if.js";
 import { seconds } from "./words.js";
@@ -65,7 +66,7 @@ async function show(state) {
     `${state.engine} · ${hosted} · ${state.policy} · up ${seconds(state.uptime_seconds)}${restarts}`,
   );
   const steps = [
-    () => { showTiles(state); showEnds(state); },
+    () => { showTiles(state); showEnds(state); showServers(state.servers); },
     () => running.show(state.running, state.num_running),
     () => waiting.show(state.waiting, state.num_waiting),
     () => shareChart.add(Date.now() / 1000, state.last_minute.in_time_share),
