@@ -151,6 +151,9 @@ def _add_operations(app: FastAPI) -> None:
         return Response(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
+_HEAD_START_PASSES = 6
+"""Passes of the event loop in which a request is on its way to a server, which then works while the
+head of the answer is written."""
 _ERROR = {"description": "an error in OpenAI's form", "model": ErrorBody}
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 _RESPONSES: dict[int | str, dict[str, Any]] = dict.fromkeys(
@@ -196,6 +199,8 @@ async def _stream(request: Request, gateway: Gateway, ticket: Ticket, form: Answ
     if ticket.joined is None:
         raise gateway.refusal(ticket)
 
+    for _ in range(_HEAD_START_PASSES):
+        await asyncio.sleep(0)
     headers = {"cache-control": "no-cache", **fulfilment_headers(ticket)}
     return _Events(form.events(ticket), headers, lambda: gateway.cancel(ticket))
 
