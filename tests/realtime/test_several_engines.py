@@ -53,6 +53,9 @@ MIXED = (
     arrival(3, 0.51, 1, 2, deadline=0.3),
     arrival(4, 1.00, 1, 3, deadline=0.06),  # nowhere
     arrival(5, 1.50, 1, 2, deadline=0.2),
+    # the fast one is busy, and even so it would be the first to answer, and the slow one idle
+    arrival(6, 2.00, 1, 3, deadline=1.0),
+    arrival(7, 2.01, 1, 2, deadline=1.0),
 )
 
 

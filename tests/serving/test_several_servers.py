@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from edgebatch.engines import Engine, EngineInfo, Report
+from edgebatch.engines import Engine, EngineInfo, GenerationRequest, Prompt, Report
 from edgebatch.errors import EngineError, InputError
 from edgebatch.scenario import Scenario, parse_policy
 from edgebatch.serving.gateway import Gateway
@@ -143,6 +143,78 @@ def test_one_that_is_not_there_yet_is_looked_for() -> None:
         thread.errors[0] = None
         wait_for(lambda: state(thread)["servers"][0]["is_running"])
         assert state(thread)["servers"][0]["restarts"] == 0
+
+
+def test_the_start_waits_for_a_slow_one_only_a_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgebatch.serving.fleet._PATIENCE_SECONDS", 0.1)
+    may_start = asyncio.Event()
+
+    class Slow(_Absent):
+        async def start(self) -> EngineInfo:
+            await may_start.wait()
+            return await super().start()
+
+    class OneSlow(Servers):
+        def _make(self, position: int) -> Engine:
+            if position == 1:
+                return super()._make(position)
+            slow = Slow(Scenario(BOTH))
+            self.made[0].append(slow)
+            return slow
+
+    with OneSlow() as thread:
+        assert ask(thread.url, max_tokens=2).json()["edgebatch"]["precision"] == "w16"
+        assert [each["is_running"] for each in state(thread)["servers"]] == [False, True]
+        thread.call(may_start.set)
+        wait_for(lambda: state(thread)["servers"][0]["is_running"])
+        assert httpx.get(f"{thread.url}/v1/models").json()["data"][0]["id"] == "simulated"
+
+
+def test_when_to_retry_is_told_by_those_who_could_serve() -> None:
+    with Servers(policy="rolling:batch_cap=1") as thread:
+        body = {"prompt": "Once", "max_tokens": 400, "slo_e2e_ms": 60_000, "min_quality": 1.0}
+        with httpx.stream(
+            "POST", f"{thread.url}/v1/completions", json={**body, "stream": True}, timeout=30
+        ) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            late = ask(thread.url, **{**body, "max_tokens": 2, "slo_e2e_ms": 300})
+            assert late.status_code == 429
+            # the other server runs nobody, but is not good enough
+            assert int(late.headers["retry-after"]) > 1
+
+
+class _Uncounting(_Absent):
+    async def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        raise EngineError("there is no tokenizer to ask")
+
+
+def test_prompts_are_counted_by_whoever_can_and_go_as_text_to_whoever_cannot() -> None:
+    prompts: list[Prompt] = []
+
+    class OneUncounting(Servers):
+        def _make(self, position: int) -> Engine:
+            if position == 0:
+                return super()._make(position)
+            engine = _Uncounting(Scenario(BOTH), self.errors[1])
+            submit = engine.submit
+
+            def noted(request: GenerationRequest) -> None:
+                prompts.append(request.prompt)
+                submit(request)
+
+            engine.submit = noted  # type: ignore[method-assign]
+            self.made[1].append(engine)
+            return engine
+
+    with OneUncounting() as thread:
+        answer = ask(thread.url, max_tokens=2, min_quality=1.0)
+        assert answer.json()["usage"]["prompt_tokens"] == 1  # four bytes, as the other counts
+        assert [each.text for each in prompts] == ["Once"]
+        thread.break_server(0)
+        wait_for(lambda: not state(thread)["servers"][0]["is_running"])
+        answer = ask(thread.url, max_tokens=2, min_quality=1.0)
+        assert answer.json()["usage"]["prompt_tokens"] == 10  # at most: by threes, and eight more
 
 
 @pytest.mark.parametrize(

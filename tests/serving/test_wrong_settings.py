@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edgebatch.errors import InputError
-from edgebatch.serving.build import build_gateway
+from edgebatch.serving.build import build_gateway, check_settings
 from edgebatch.serving.server import listen
 from edgebatch.serving.settings import load_settings
 from toy_profile import toy_profile
@@ -102,7 +102,7 @@ def test_precisions_that_are_served_nowhere_are_told_at_the_start(
     [
         (
             {"servers": [W8, W16], "policy": "continuous:precision=w8"},
-            "servers[1].precision: must be 'w8', which is the one that the policy runs",
+            "servers: must all serve 'w8', which is the one that the policy runs; got 'w16'",
         ),
         (
             {"servers": [W8, W16], "precisions": ["w16"]},
@@ -153,9 +153,38 @@ def test_each_server_may_have_a_profile_of_its_own(tmp_path: Path) -> None:
     servers = [
         {**server, "profile": path} for server, path in zip((W8, OTHER_W8), paths, strict=True)
     ]
-    gateway = build_gateway(load_settings(None, {"engine": "openai", "servers": servers}))
+    settings = {"engine": "openai", "servers": servers}
+    check_settings(load_settings(None, settings))
+    gateway = build_gateway(load_settings(None, settings))
     slow, fast = (each.node.flops for each in gateway.scenario.servers)
     assert fast == 2.0 * slow
+    with pytest.raises(InputError, match=r"^servers\[1\].profile: is missing"):
+        check_settings(load_settings(None, {**settings, "servers": [servers[0], OTHER_W8]}))
+
+
+@pytest.mark.parametrize(
+    ("urls", "names"),
+    [
+        (["http://a:1/v1", "http://b:1/v1"], ["a:1", "b:1"]),
+        (["http://a:1/x/v1", "http://a:1/y/v1"], ["w8 a:1/x", "w8 a:1/y"]),
+    ],
+)
+def test_servers_have_names_that_differ(tmp_path: Path, urls: list[str], names: list[str]) -> None:
+    path = tmp_path / "profile.toml"
+    toy_profile().save(path)
+    servers = [{"precision": "w8", "url": url} for url in urls]
+    given = {"engine": "openai", "profile": path, "servers": servers}
+    gateway = build_gateway(load_settings(None, given))
+    assert [each.name for each in gateway.fleet.keepers] == names
+
+
+def test_the_same_server_written_in_two_ways_is_there_twice(tmp_path: Path) -> None:
+    path = tmp_path / "profile.toml"
+    toy_profile().save(path)
+    servers = [W8, {**W8, "url": f"{URL}/"}]
+    given = {"engine": "openai", "profile": path, "servers": servers}
+    with pytest.raises(InputError, match=r"^servers\[1\]: is there twice"):
+        build_gateway(load_settings(None, given))
 
 
 def test_a_host_that_is_not_this_machine_is_told_apart_from_a_taken_port() -> None:

@@ -43,9 +43,18 @@ class ContinuousDispatcher(Dispatcher):
             for engine, scheduler in zip(engines, pool.schedulers, strict=True)
         )
 
+    @property
+    def shortest_line(self) -> int:
+        """How many wait before the engine before which the fewest do."""
+        return self.pool.shortest_line()
+
     def can_serve_now(self, arrival: Arrival) -> bool:
         """Return whether a request that some engine could serve could be by one that runs."""
         return self.pool.can_serve_now(arrival)
+
+    def who_could_serve(self, arrival: Arrival) -> tuple[int, ...]:
+        """Return positions of the engines that are good enough for a request."""
+        return self.pool.who_could_serve(arrival)
 
     def set_up(self, driver: EngineDriver, *, is_up: bool) -> None:
         """Take note of whether a driver's engine can be given requests."""
@@ -56,6 +65,12 @@ class ContinuousDispatcher(Dispatcher):
         for driver in self.drivers:
             if len(self._queue):
                 driver.decide()
+
+    def ask_freed(self) -> None:
+        """See whether someone can be let in who stood behind one who waits no more."""
+        if len(self.drivers) > 1:
+            for position in self.pool.who_is_freed():
+                self.drivers[position].decide()
 
     def _admit(self, arrival: Arrival, now: float) -> None:
         for position in self.pool.submit(arrival, now):

@@ -46,6 +46,9 @@ class ContinuousDesk(Desk, Protocol):
     def ask_all(self) -> None:
         """See whether someone can be let in anywhere."""
 
+    def ask_freed(self) -> None:
+        """See whether someone can be let in who stood behind one who waits no more."""
+
 
 class ContinuousDriver(EngineDriver):
     """Lets requests join between two steps, whenever the scheduler says so.
@@ -139,6 +142,7 @@ class ContinuousDriver(EngineDriver):
         self._log.num_decisions += 1
         if joining:
             self._let_in(joining, now, num_waiting, time.perf_counter() - began)
+            self._desk.ask_freed()
 
     def _correct_progress(self) -> None:
         """Tell the scheduler of members that did not gain a token in each step."""
@@ -233,7 +237,8 @@ class ContinuousDriver(EngineDriver):
             join=member.batch,
         )
         downlink_seconds = self._scheduler.hosting.node.downlink_seconds
-        self._log.span_seconds = member.last_token_at_seconds + downlink_seconds
+        answered_at = member.last_token_at_seconds + downlink_seconds
+        self._log.span_seconds = max(self._log.span_seconds, answered_at)
 
     def _abandon(self, member: Member, outcome: Outcome, reason: Reason) -> None:
         self._scheduler.abandon(member.waiting, outcome, reason, self._desk.timers.now)

@@ -74,6 +74,11 @@ class Dispatcher(ABC):
         """How many requests wait."""
         return len(self._queue)
 
+    @property
+    def shortest_line(self) -> int:
+        """How many wait before the engine before which the fewest do."""
+        return len(self._queue)
+
     def num_waiting_of(self, tenant: int) -> int:
         """Return how many requests of one tenant wait."""
         return self._queue.num_of(tenant)
@@ -98,10 +103,22 @@ class Dispatcher(ABC):
         """Return whether a request that some engine could serve could be by one that runs."""
         return True
 
-    def retry_after_seconds(self) -> float:
-        """Return when someone who cannot be let in now should try again."""
-        running = [each for each in self.drivers if each.is_on] or self.drivers
-        return min(each.retry_after_seconds() for each in running)
+    def retry_after_seconds(self, engines: Sequence[int] | None = None) -> float:
+        """Return when someone who cannot be let in now should try again.
+
+        Args:
+            engines: positions of those that could serve it; None for those that serve someone.
+        """
+        asked = [
+            each
+            for position, each in enumerate(self.drivers)
+            if each.is_on and (each.members if engines is None else position in engines)
+        ]
+        return min((each.retry_after_seconds() for each in asked), default=0.0)
+
+    def who_could_serve(self, arrival: Arrival) -> tuple[int, ...]:  # noqa: ARG002
+        """Return positions of the engines that are good enough for a request."""
+        return tuple(range(len(self.drivers)))
 
     def submit(self, arrival: Arrival, job: Job) -> None:
         """Take a request in; its ``arrival_seconds`` is an instant of :attr:`timers`."""

@@ -141,7 +141,7 @@ def build_servers(document: dict[str, Any]) -> tuple[Hosting, ...]:
         try:
             hosting = build_hosting(own)
         except InputError as error:
-            raise error.within(path) from error
+            raise (error.within(path) if "profile" in server else error) from error
         known = {each.name: each for each in hosting.precisions}
         name = server.get("precision", next(iter(known)))
         if "precision" not in server and len(known) > 1:

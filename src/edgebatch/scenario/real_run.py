@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgebatch.engines import Engine, EngineInfo, Prompt
-from edgebatch.errors import EngineError, InputError
+from edgebatch.errors import EngineError
 from edgebatch.realtime import PromptSource, replay
 from edgebatch.scenario.policy import Policy
 from edgebatch.scenario.scenario import Scenario
@@ -55,8 +55,7 @@ async def run_on_engine(
         EngineError: the engine could not start.
         InputError: it cannot load the model, the text is empty, or the scenario has servers.
     """
-    if scenario.servers:
-        raise InputError("servers", "must not be there: one engine is driven")
+    scenario.require_one_engine()
     try:
         info = await engine.start()
         if on_start is not None:

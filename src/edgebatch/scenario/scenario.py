@@ -102,7 +102,9 @@ class Scenario:
 
     @cached_property
     def hosting(self) -> Hosting:
-        """What is hosted where."""
+        """What is hosted where; of servers that all have their own profile, by the first."""
+        if self.servers and not {"profile", "node"} & self._checked.keys():
+            return self.servers[0]
         return build_hosting(self._checked)
 
     @cached_property
@@ -196,32 +198,39 @@ class Scenario:
 
         Raises:
             UnknownNameError: the policy's own is not hosted.
-            InputError: the policy's own is not that of all servers.
+            InputError: the policy's own is not that of all servers, or it is for one node.
         """
         if not policy.is_continuous:
+            self._require_one_node(policy)
             return self.hosting.precisions
         self._require_no_other_precision(policy)
         if not self.servers:
             return (precision_that_runs(self.hosting, policy.precision),)
-        run = [each.precisions[0] for each in self.servers]
-        return tuple({each.name: each for each in run}.values())
+        run = sorted((each.precisions[0] for each in self.servers), key=lambda each: each.quality)
+        best = {each.name: each for each in run}
+        return tuple(best[name] for name in dict.fromkeys(self._names_served()))
 
-    def step_costs(self, policy: Policy, server: int | None = None) -> tuple[BatchCost, ...]:
-        """Return what steps take in each precision that runs, for a simulated engine.
+    def step_costs(self, policy: Policy) -> tuple[BatchCost, ...]:
+        """Return what steps take in each precision that runs, for one simulated engine.
 
         As in a simulation, a batch has its overhead in epochs only: where requests join one by one
         no batch begins.
 
-        Args:
-            policy: who decides.
-            server: which of the servers; None for the one node.
+        Raises:
+            InputError: there are several servers.
         """
-        hosting = self.hosting if server is None else self.servers[server]
-        run = self.precisions_run(policy) if server is None else hosting.precisions
-        node = hosting.node
+        self.require_one_engine()
+        node = self.hosting.node
         if policy.is_continuous:
             node = node.replace(batch_overhead_seconds=0.0)
-        return tuple(BatchCost(node, hosting.model, each) for each in run)
+        return tuple(
+            BatchCost(node, self.hosting.model, each) for each in self.precisions_run(policy)
+        )
+
+    def require_one_engine(self) -> None:
+        """Raise if there are several servers."""
+        if self.servers:
+            raise InputError("servers", "must not be there: one engine is driven")
 
     def _epoch_scheduler(self, policy: Policy, stop: Stop) -> EpochScheduler:
         return EpochScheduler(
@@ -250,12 +259,16 @@ class Scenario:
             )
 
     def _require_no_other_precision(self, policy: Policy) -> None:
-        for position, server in enumerate(self.servers):
-            if policy.precision not in (None, server.precisions[0].name):
+        for name in self._names_served():
+            if policy.precision not in (None, name):
                 raise InputError(
-                    f"servers[{position}].precision",
-                    f"must be {policy.precision!r}, which is the one that the policy runs",
+                    "servers",
+                    f"must all serve {policy.precision!r}, which is the one that the policy runs; "
+                    f"got {name!r}",
                 )
+
+    def _names_served(self) -> list[str]:
+        return [each.precisions[0].name for each in self.servers]
 
     def _names_run(self, policy: Policy) -> tuple[str, ...]:
         """Return the names that records refer to under policies that run one precision a node."""

@@ -133,8 +133,10 @@ class ContinuousScheduler(JoiningScheduler):
         joining = []
         while (head := self._head()) is not None and self.refusal(head) is None:
             heapq.heappop(self._line)
-            self._start(head)
-            joining.append(head)
+            # other nodes may be faster, and may still answer it in time
+            if self.prospect(head.arrival).latest_decision_seconds >= now:
+                self._start(head)
+                joining.append(head)
         return joining
 
     def binding(self) -> Budget | None:

@@ -63,10 +63,10 @@ class NodePool:
         """
         prospects = [each.prospect(arrival) for each in self.schedulers]
         self._note_demand(arrival, prospects)
-        waiting = self.queue.submit(arrival, now, best_prospect(prospects))
+        able = tuple(position for position, each in enumerate(prospects) if each.fits)
+        waiting = self.queue.submit(arrival, now, best_prospect(prospects), able)
         if waiting is None:
             return []
-        able = [position for position, each in enumerate(prospects) if each.fits]
         for position in able:
             self.schedulers[position].note_waiting(waiting)
         return self._who_might_take(waiting, able)
@@ -74,6 +74,10 @@ class NodePool:
     def expire(self, now: float) -> list[int]:
         """Expire who is too late; return which nodes someone could join because of that."""
         self.queue.expire(now)
+        return self.who_is_freed()
+
+    def who_is_freed(self) -> list[int]:
+        """Return which nodes someone can join since others do not wait before them any more."""
         return [
             position
             for position, each in enumerate(self.schedulers)
@@ -83,16 +87,22 @@ class NodePool:
     def put_back(self, waiting: Waiting) -> None:
         """Let a request wait again whose node has been lost before its first token."""
         self.queue.put_back(waiting)
-        for each in self.schedulers:
-            if each.prospect(waiting.arrival).fits:
-                each.note_waiting(waiting)
+        for position in waiting.nodes:
+            self.schedulers[position].note_waiting(waiting)
 
     def can_serve_now(self, arrival: Arrival) -> bool:
         """Return whether a request that some node could serve could be by one that is up."""
-        prospects = [each.prospect(arrival) for each in self.schedulers]
-        served = [each.fits for each in prospects]
+        if all(self.is_up):
+            return True
+        served = [not each.prospect(arrival).reason for each in self.schedulers]
         return not any(served) or any(
             is_up and serves for is_up, serves in zip(self.is_up, served, strict=True)
+        )
+
+    def who_could_serve(self, arrival: Arrival) -> tuple[int, ...]:
+        """Return which nodes are good enough for a request, whatever its deadline."""
+        return tuple(
+            position for position, each in enumerate(self.schedulers) if each.prospect(arrival).fits
         )
 
     def _note_demand(self, arrival: Arrival, prospects: list[Prospect]) -> None:
@@ -101,18 +111,20 @@ class NodePool:
         What nobody can be given is no demand, and must not raise the price.
         """
         able = [
-            each
+            (each, is_up)
             for each, prospect, is_up in zip(self.schedulers, prospects, self.is_up, strict=True)
-            if is_up and not prospect.reason
+            if not prospect.reason
         ]
-        if len(able) == 1:
-            able[0].note_demand(arrival, 1.0)
-            return
-        speeds = [1.0 / max(each.work_seconds(arrival), _LEAST_SECONDS) for each in able]
-        for each, speed in zip(able, speeds, strict=True):
-            each.note_demand(arrival, speed / sum(speeds))
+        speeds = [is_up / max(each.work_seconds(arrival), _LEAST_SECONDS) for each, is_up in able]
+        for (each, _), speed in zip(able, speeds, strict=True):
+            each.note_demand(arrival, speed / (sum(speeds) or 1.0))
 
-    def _who_might_take(self, waiting: Waiting, able: list[int]) -> list[int]:
+    def shortest_line(self) -> int:
+        """Return how many wait for a node, at the one for which the fewest do."""
+        lines = [self.queue.num_for(position) for position, is_up in enumerate(self.is_up) if is_up]
+        return min(lines, default=len(self.queue))
+
+    def _who_might_take(self, waiting: Waiting, able: Sequence[int]) -> list[int]:
         positions = [
             each for each in able if self.is_up[each] and self.schedulers[each].might_join(waiting)
         ]

@@ -140,7 +140,7 @@ class RollingScheduler(JoiningScheduler):
             self._trials.note_served(now)
         elif self.num_running:
             self._trials.note_busy(now)
-        elif self._good_enough() and self._trials.is_due(now, self.cautious_pace):
+        elif self._trials.is_due(now, self.cautious_pace) and self._could_serve_someone(now):
             self._trials.note_trial(now)
             self.pace, self.promises = PaceBySize(), PromiseMargin()
             joining = self._let_in(now, step, pass_began_at)
@@ -189,6 +189,11 @@ class RollingScheduler(JoiningScheduler):
                 candidates.first_allowed_seconds[[chosen]],
             )
             batch = batch.joined_by(candidates.prompts[chosen], output, promises, wait_passes)
+
+    def _could_serve_someone(self, now: float) -> bool:
+        """Return whether someone waits whom a node as fast as it was believed to be could serve."""
+        prospects = (self._prospects.of(each.arrival) for each in self.queue)
+        return any(not each.reason and each.latest_decision_seconds >= now for each in prospects)
 
     def _good_enough(self) -> list[Waiting]:
         """Return who waits that this node's precision is good enough for."""

@@ -22,11 +22,13 @@ class Waiting(NamedTuple):
         arrival: the request.
         deadline_at_seconds: instant by which its whole answer must have reached the user.
         latest_decision_seconds: last instant at which choosing it, alone, would still do.
+        nodes: positions of those, of several nodes, that are good enough for it.
     """
 
     arrival: Arrival
     deadline_at_seconds: float
     latest_decision_seconds: float
+    nodes: tuple[int, ...] = ()
 
 
 class WaitingQueue:
@@ -34,7 +36,9 @@ class WaitingQueue:
 
     Args:
         ledger: where rejections and expiries are written.
-        queue_limit: most requests that may wait; None for no limit.
+        queue_limit: most requests that may wait; None for no limit. Before several nodes it holds
+            for those that the same nodes are good enough for, so that no node is idle because too
+            many wait for another one.
 
     Attributes:
         ledger: where rejections and expiries are written.
@@ -50,6 +54,7 @@ class WaitingQueue:
         self._limit = math.inf if queue_limit is None else queue_limit
         self._waiting: dict[int, Waiting] = {}
         self._num_of_tenants: Counter[int] = Counter()
+        self._num_for_nodes: Counter[tuple[int, ...]] = Counter()
         self._by_latest_decision: list[tuple[float, int]] = []
 
     def __len__(self) -> int:
@@ -69,7 +74,13 @@ class WaitingQueue:
         """Return the request that has waited longest; the queue must not be empty."""
         return next(iter(self._waiting.values()))
 
-    def submit(self, arrival: Arrival, now: float, prospect: Prospect) -> Waiting | None:
+    def num_for(self, node: int) -> int:
+        """Return how many of the requests one of several nodes is good enough for."""
+        return sum(count for nodes, count in self._num_for_nodes.items() if node in nodes)
+
+    def submit(
+        self, arrival: Arrival, now: float, prospect: Prospect, nodes: tuple[int, ...] = ()
+    ) -> Waiting | None:
         """Take a request in; None if it is turned away at once, which is then on record.
 
         One that could have been in time, had it come here as soon as it arrived, has expired.
@@ -78,21 +89,22 @@ class WaitingQueue:
             arrival: the request.
             now: the time.
             prospect: what can become of it.
+            nodes: positions of those, of several nodes, that are good enough for it.
         """
         self.ledger.open()
         latest, reason = prospect
         outcome = Outcome.REJECTED
         if reason is Reason.NONE and latest < now:
             outcome, reason = Outcome.EXPIRED, Reason.WAITED_TOO_LONG
-        if reason is Reason.NONE and len(self._waiting) >= self._limit:
+        if reason is Reason.NONE and self._num_for_nodes[nodes] >= self._limit:
             reason = Reason.QUEUE_FULL
         if reason is not Reason.NONE:
             self.ledger.close(not_served(arrival, outcome, reason, now))
             return None
         deadline_at = arrival.arrival_seconds + arrival.deadline_seconds
-        waiting = Waiting(arrival, deadline_at, latest)
+        waiting = Waiting(arrival, deadline_at, latest, nodes)
         self._waiting[arrival.number] = waiting
-        self._num_of_tenants[arrival.tenant] += 1
+        self._count(waiting, 1)
         if latest < math.inf:
             heapq.heappush(self._by_latest_decision, (latest, arrival.number))
         return waiting
@@ -100,7 +112,7 @@ class WaitingQueue:
     def put_back(self, waiting: Waiting) -> None:
         """Let a request that could not be served wait again, in its old place."""
         self._waiting[waiting.arrival.number] = waiting
-        self._num_of_tenants[waiting.arrival.tenant] += 1
+        self._count(waiting, 1)
         self._waiting = dict(sorted(self._waiting.items()))
         if waiting.latest_decision_seconds < math.inf:
             entry = (waiting.latest_decision_seconds, waiting.arrival.number)
@@ -119,7 +131,7 @@ class WaitingQueue:
         while self.next_expiry_seconds() < now:
             latest, number = heapq.heappop(self._by_latest_decision)
             waiting = self._waiting.pop(number)
-            self._num_of_tenants[waiting.arrival.tenant] -= 1
+            self._count(waiting, -1)
             expired.append(waiting)
             self.ledger.close(
                 not_served(waiting.arrival, Outcome.EXPIRED, Reason.WAITED_TOO_LONG, latest)
@@ -131,7 +143,7 @@ class WaitingQueue:
         waiting = self._waiting.pop(number, None)
         if waiting is None:
             return False
-        self._num_of_tenants[waiting.arrival.tenant] -= 1
+        self._count(waiting, -1)
         self.ledger.close(not_served(waiting.arrival, outcome, reason, now))
         return True
 
@@ -139,7 +151,11 @@ class WaitingQueue:
         """Take requests out because they are being served."""
         for waiting in chosen:
             del self._waiting[waiting.arrival.number]
-            self._num_of_tenants[waiting.arrival.tenant] -= 1
+            self._count(waiting, -1)
+
+    def _count(self, waiting: Waiting, change: int) -> None:
+        self._num_of_tenants[waiting.arrival.tenant] += change
+        self._num_for_nodes[waiting.nodes] += change
 
 
 def not_served(arrival: Arrival, outcome: Outcome, reason: Reason, now: float) -> RequestRecord:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from edgebatch.engines.http_server import ServerAddress
 from edgebatch.engines.registry import EngineSpec, make_engine, parse_engine
 from edgebatch.errors import InputError
 from edgebatch.scenario import ROLLING, Policy, Scenario, parse_policy, read_document
@@ -57,7 +58,8 @@ def check_settings(settings: GatewaySettings) -> None:
         MissingExtraError: a library is not installed.
     """
     engine, _ = _parsed(settings)
-    if settings.profile is None and engine.name != "simulated":
+    has_profile = settings.profile is not None or any(each.profile for each in settings.servers)
+    if not has_profile and engine.name != "simulated":
         check_measurable(settings)
     else:
         build_gateway(settings)
@@ -89,8 +91,11 @@ def _check_servers(settings: GatewaySettings, policy: Policy) -> None:
         if not _is_url(server.url):
             said = f"must be a URL like http://127.0.0.1:8001/v1, got {server.url!r}"
             raise InputError(f"{path}.url", said)
-        if settings.servers.index(server) < position:
+        if _place(server) in [_place(each) for each in settings.servers[:position]]:
             raise InputError(path, "is there twice; what may run at once is for the profile to say")
+        if server.profile is None and settings.profile is None and len(settings.servers) > 1:
+            said = "is missing: edgebatch calibrate writes one; or give one for all, --profile"
+            raise InputError(f"{path}.profile", said)
         if not policy.is_continuous:
             _check_server_in_epochs(settings, position, policy)
 
@@ -105,6 +110,11 @@ def _check_server_in_epochs(settings: GatewaySettings, position: int, policy: Po
         )
     if server.profile is not None:
         raise InputError(f"{path}.profile", f"must not be there: {in_epochs}, with one profile")
+
+
+def _place(server: Server) -> tuple[str, str]:
+    """Return what is the same for equal servers."""
+    return server.precision, ServerAddress(server.url).root
 
 
 def _is_url(text: str) -> bool:
@@ -129,9 +139,11 @@ def _check_all_are_asked(settings: GatewaySettings, scenario: Scenario, policy: 
 
 def _names(settings: GatewaySettings) -> list[str]:
     """Return what tells the servers apart, as short as can be."""
-    places = [urlsplit(each.url).netloc.rpartition("@")[2] for each in settings.servers]
+    parts = [urlsplit(_place(each)[1]) for each in settings.servers]
+    places = [each.netloc.rpartition("@")[2] for each in parts]
     if len(set(places)) == len(places):
         return places
+    places = [place + each.path for place, each in zip(places, parts, strict=True)]
     return [
         f"{each.precision} {place}" for each, place in zip(settings.servers, places, strict=True)
     ]

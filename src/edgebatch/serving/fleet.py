@@ -10,10 +10,15 @@ from enum import StrEnum
 import structlog
 
 from edgebatch.engines import EngineInfo, Prompt
-from edgebatch.errors import EngineError
+from edgebatch.errors import EdgebatchError, EngineError
 from edgebatch.realtime import Dispatcher
 from edgebatch.serving.failures import Failures
 from edgebatch.serving.keeper import EngineKeeper
+
+_PATIENCE_SECONDS = 5.0
+"""How long the start waits for further engines once one runs."""
+_COUNTING_SECONDS = 1.0
+"""How long an engine may take to count tokens before another one is asked."""
 
 log = structlog.get_logger("edgebatch.gateway")
 
@@ -52,6 +57,7 @@ class Fleet:
         self._tasks: list[asyncio.Task[None]] = []
         self._has_failed = asyncio.Event()
         self._bug: BaseException | None = None
+        self._model = ""
 
     @property
     def state(self) -> State:
@@ -68,35 +74,53 @@ class Fleet:
     @property
     def has_tokenizer(self) -> bool:
         """Whether an engine counts tokens."""
-        return any(each.has_tokenizer for each in self.keepers)
+        return any(each.is_running and each.has_tokenizer for each in self.keepers)
+
+    @property
+    def all_take_tokens(self) -> bool:
+        """Whether every engine that has run takes token ids for a prompt."""
+        return all(each.has_tokenizer for each in self.keepers if each.info is not None)
 
     async def start(self) -> None:
         """Start all engines and keep them running from now on; one that runs is enough.
 
         Raises:
             EngineError: none can start.
-            InputError: none can load the model.
+            InputError: one cannot load the model.
         """
+        starting = [asyncio.create_task(each.start()) for each in self.keepers]
         try:
-            await self._start_all()
+            await self._until_one_runs(starting)
         except BaseException:
+            for task in starting:
+                task.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
             await asyncio.gather(*(each.stop() for each in self.keepers))
             raise
         self._note_infos()
         self._phase = State.READY
-        for keeper in self.keepers:
+        for keeper, task in zip(self.keepers, starting, strict=True):
             keeper.on_start = self._note_infos
-            self._tasks.append(asyncio.create_task(self._keep(keeper)))
+            self._tasks.append(asyncio.create_task(self._keep(keeper, task)))
 
-    async def _start_all(self) -> None:
-        starting = (each.start() for each in self.keepers)
-        ends = await asyncio.gather(*starting, return_exceptions=True)
-        errors = [each for each in ends if isinstance(each, BaseException)]
-        for error in errors:
-            # to go on without an engine that is set up wrongly would hide the mistake
-            if len(errors) == len(self.keepers) or not isinstance(error, EngineError):
-                raise error
-            log.warning("engine cannot start", error=str(error))
+    async def _until_one_runs(self, starting: Sequence[asyncio.Task[None]]) -> None:
+        """Wait for the first that runs, and a little for the others."""
+        waiting: set[asyncio.Task[None]] = set(starting)
+        until = None
+        while waiting:
+            ended, waiting = await asyncio.wait(
+                waiting, timeout=until, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in ended:
+                # to go on without an engine that is set up wrongly would hide the mistake
+                if task.exception() is not None and not isinstance(task.exception(), EngineError):
+                    task.result()
+            if not ended:
+                return
+            if any(each.is_running for each in self.keepers):
+                until = _PATIENCE_SECONDS
+        if not any(each.is_running for each in self.keepers):
+            starting[0].result()
 
     async def until_failed(self) -> None:
         """Wait until it turns out that nobody can be served any more; for ever if that is not so.
@@ -115,12 +139,16 @@ class Fleet:
             InputError: the prompt is refused.
         """
         error = EngineError("no engine can be asked for tokens")
-        for keeper in self.keepers:
-            if keeper.is_running and keeper.has_tokenizer:
-                try:
+        able = [each for each in self.keepers if each.is_running and each.has_tokenizer]
+        for keeper in able:
+            patience = None if keeper is able[-1] else _COUNTING_SECONDS
+            try:
+                async with asyncio.timeout(patience):
                     return await keeper.driver.engine.encode(prompt)
-                except EngineError as broken:
-                    error = broken
+            except TimeoutError:
+                error = EngineError(f"{keeper.name} does not count tokens")
+            except EngineError as broken:
+                error = broken
         raise error
 
     async def drain(self, most_seconds: float) -> None:
@@ -141,8 +169,9 @@ class Fleet:
             self._dispatcher.abandon_all()
             self._failures.tell_lost("the gateway ended before it did")
 
-    async def _keep(self, keeper: EngineKeeper) -> None:
+    async def _keep(self, keeper: EngineKeeper, starting: asyncio.Task[None]) -> None:
         try:
+            await _settled(keeper, starting)
             await keeper.keep()
         except (Exception, asyncio.CancelledError) as error:
             if self._phase is State.STOPPED:
@@ -156,15 +185,33 @@ class Fleet:
             self._dispatcher.abandon_all()
             self._failures.tell_lost("the gateway failed")
             raise
+        finally:
+            starting.cancel()
+            await keeper.stop()
 
     def _note_infos(self) -> None:
         infos = [each.info for each in self.keepers if each.info is not None]
         contexts = [each.max_context_tokens for each in infos]
         vocabularies = [each.vocabulary_size for each in infos]
         precisions = [name for each in infos for name in each.precisions]
+        # clients go on asking for the model by the name that they have been told
+        self._model = self._model or infos[0].model
         self.info = replace(
             infos[0],
+            model=self._model,
             precisions=tuple(dict.fromkeys(precisions)),
             max_context_tokens=min((each for each in contexts if each), default=None),
             vocabulary_size=min((each for each in vocabularies if each), default=None),
         )
+
+
+async def _settled(keeper: EngineKeeper, starting: asyncio.Task[None]) -> None:
+    """Wait until an engine has been started, or could not be."""
+    try:
+        await starting
+    except EdgebatchError as error:
+        named = {"server": keeper.name} if keeper.name else {}
+        log.warning("engine cannot start", error=str(error), **named)
+    else:
+        if keeper.on_start is not None:
+            keeper.on_start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections import Counter
@@ -81,9 +82,16 @@ class Gateway:
         self._failures = Failures()
         self.dispatcher = scenario.dispatcher(policy, *(make() for make in make_engines))
         self.dispatcher.keep(_MOST_RECORDS)
+        hostings = scenario.servers or (scenario.hosting,)
+        compare = [
+            functools.partial(_compare, name, source, hosting.max_running)
+            for name, source, hosting in zip(names, scenario.sources, hostings, strict=True)
+        ]
         keepers = [
-            EngineKeeper(name, make, driver, self._failures)
-            for name, make, driver in zip(names, make_engines, self.dispatcher.drivers, strict=True)
+            EngineKeeper(name, make, driver, self._failures, on_first_start)
+            for name, make, driver, on_first_start in zip(
+                names, make_engines, self.dispatcher.drivers, compare, strict=True
+            )
         ]
         self.fleet = Fleet(keepers, self.dispatcher, self._failures)
         self.outcomes: Counter[tuple[Outcome, Reason]] = Counter()
@@ -96,8 +104,7 @@ class Gateway:
         self._places = Places(settings)
         self._unfinished: Counter[int] = Counter()
         self._num_counting = 0
-        self._estimate_seconds = 0.0
-        self._estimate_until = -math.inf
+        self._estimates: dict[tuple[int, ...] | None, tuple[float, float]] = {}
         self.precisions = scenario.precisions_run(policy)
         hostings = scenario.servers or (replace(scenario.hosting, precisions=self.precisions),)
         self._fastest = [FastestAnswer(each.node, each.model, each.precisions) for each in hostings]
@@ -125,12 +132,6 @@ class Gateway:
             InputError: it cannot load the model.
         """
         await self.fleet.start()
-        hostings = self.scenario.servers or (self.scenario.hosting,)
-        for keeper, source, hosting in zip(
-            self.fleet.keepers, self.scenario.sources, hostings, strict=True
-        ):
-            if keeper.info is not None:
-                _compare(keeper.name, keeper.info, source, hosting.max_running)
 
     async def until_failed(self) -> None:
         """Wait until it turns out that nobody can be served any more; for ever if that is not so.
@@ -224,7 +225,9 @@ class Gateway:
         assert ticket.record is not None
         if ticket.refused_because:
             return refused_by_engine(ticket.refused_because)
-        return refusal_of(ticket.record, self._possible(ticket), self._retry_after_seconds())
+        engines = self.dispatcher.who_could_serve(ticket.arrival)
+        retry_after_seconds = self._retry_after_seconds(engines)
+        return refusal_of(ticket.record, self._possible(ticket), retry_after_seconds)
 
     def require_place(self, tenant: int) -> None:
         """Turn a request away, and count it, if it need not even be looked at.
@@ -243,7 +246,7 @@ class Gateway:
         if self._num_counting >= max(_LEAST_COUNTING, self.settings.limits.queue):
             raise self._full(tenant, "the tokens of too many requests are being counted")
         queue = self.dispatcher
-        if not self._places.has_one(tenant, queue.num_waiting, queue.num_waiting_of):
+        if not self._places.has_one(tenant, queue.shortest_line, queue.num_waiting_of):
             raise self._full(tenant, "too many requests are waiting")
 
     def _turn_away(self, tenant: int, reason: Reason) -> None:
@@ -262,16 +265,20 @@ class Gateway:
         self._turn_away(tenant, Reason.QUEUE_FULL)
         return try_later(message, "queue_full", self._retry_after_seconds())
 
-    def _retry_after_seconds(self) -> float:
+    def _retry_after_seconds(self, engines: tuple[int, ...] | None = None) -> float:
         """Return the scheduler's estimate, of a moment ago if many are turned away at once.
 
         It takes a look at everyone who runs, and is told in whole seconds.
+
+        Args:
+            engines: those that could serve whoever asks; None if that is not known.
         """
         now = self.dispatcher.timers.now
-        if now >= self._estimate_until:
-            self._estimate_seconds = self.dispatcher.retry_after_seconds()
-            self._estimate_until = now + _ESTIMATE_SECONDS
-        return self._estimate_seconds
+        seconds, until = self._estimates.get(engines, (0.0, -math.inf))
+        if now >= until:
+            seconds = self.dispatcher.retry_after_seconds(engines)
+            self._estimates[engines] = seconds, now + _ESTIMATE_SECONDS
+        return seconds
 
     async def _counted(self, prompt: Prompt, tenant: int) -> tuple[Prompt, int]:
         """Return the prompt as token ids, and how many; without a tokenizer, at most so many."""
@@ -290,7 +297,8 @@ class Gateway:
         strange = next((token for token in tokens if end is not None and token >= end), None)
         if strange is not None:
             raise invalid(f"the model has no token {strange}", "prompt")
-        return Prompt(tokens=tokens), len(tokens)
+        counted = Prompt(tokens=tokens) if self.fleet.all_take_tokens else prompt
+        return counted, len(tokens)
 
     def _limit(self, prompt_tokens: int, max_tokens: int) -> int:
         """Return the output limit, no more than the context has room for."""
@@ -356,9 +364,13 @@ class Gateway:
         prompt, output, quality = arrival.prompt_tokens, arrival.output_tokens, arrival.min_quality
         gone_seconds = record.decided_at_seconds - arrival.arrival_seconds
         paces = [max(1.0, each.cautious_pace) for each in self.dispatcher.drivers]
-        both = list(zip(paces, self._fastest, strict=True))
-        seconds = min(pace * each.look_up(prompt, output, quality)[0] for pace, each in both)
-        first_seconds = min(pace * each.first_token_seconds(prompt, quality) for pace, each in both)
+        seconds, first_seconds = min(
+            (
+                pace * each.look_up(prompt, output, quality)[0],
+                pace * each.first_token_seconds(prompt, quality),
+            )
+            for pace, each in zip(paces, self._fastest, strict=True)
+        )
         least_ms = _milliseconds(gone_seconds + seconds)
         least_first_ms = _milliseconds(gone_seconds + first_seconds)
         if arrival.ttft_seconds - first_seconds < arrival.deadline_seconds - seconds:
@@ -374,7 +386,7 @@ class Gateway:
         )
 
 
-def _compare(name: str, info: EngineInfo, source: Source | None, max_running: int | None) -> None:
+def _compare(name: str, source: Source | None, max_running: int | None, info: EngineInfo) -> None:
     """Let the log say where an engine is not what its profile is of."""
     named = {"server": name} if name else {}
     if source is not None and (said := mismatch(source, info)):

@@ -33,6 +33,7 @@ class EngineKeeper:
         make_engine: makes the engine again after it broke.
         driver: of the engine, which has not been started.
         failures: told why requests were lost.
+        on_first_start: told what the engine says of itself.
 
     Attributes:
         name, driver: as given.
@@ -49,6 +50,7 @@ class EngineKeeper:
         make_engine: Callable[[], Engine],
         driver: EngineDriver,
         failures: Failures,
+        on_first_start: Callable[[EngineInfo], None] = lambda _: None,
     ) -> None:
         self.name, self.driver = name, driver
         self.is_running = False
@@ -57,7 +59,9 @@ class EngineKeeper:
         self.num_restarts = 0
         self.on_start: Callable[[], None] | None = None
         self._make_engine, self._failures = make_engine, failures
+        self._on_first_start = on_first_start
         self._named = {"server": name} if name else {}
+        driver.switch(is_on=False)  # nobody may join what has not been started
 
     async def start(self) -> None:
         """Start the engine.
@@ -81,16 +85,13 @@ class EngineKeeper:
     async def keep(self) -> None:
         """Drive the engine, and start it again whenever it does not run, until cancelled."""
         pause = 0.0
-        try:
-            while True:
-                began_at = time.monotonic()
-                if self.is_running:
-                    await self._drive()
-                if time.monotonic() - began_at > _STEADY_SECONDS:
-                    pause = 0.0
-                pause = await self._restart(pause)
-        finally:
-            await self.stop()
+        while True:
+            began_at = time.monotonic()
+            if self.is_running:
+                await self._drive()
+            if time.monotonic() - began_at > _STEADY_SECONDS:
+                pause = 0.0
+            pause = await self._restart(pause)
 
     async def _start(self) -> None:
         engine = self.driver.engine
@@ -98,6 +99,8 @@ class EngineKeeper:
         self.has_tokenizer = await _has_tokenizer(engine)
         # it may have been started with another limit than before
         self.driver.limit_running(info.max_running)
+        if self.info is None:
+            self._on_first_start(info)
         self.info, self.is_running = info, True
 
     async def _drive(self) -> None:
@@ -133,7 +136,8 @@ class EngineKeeper:
             self.num_restarts += has_run
             if self.on_start is not None:
                 self.on_start()
-            log.info("engine runs again", restarts=self.num_restarts, **self._named)
+            told = "engine runs again" if has_run else "engine runs"
+            log.info(told, restarts=self.num_restarts, **self._named)
             return pause
 
 

@@ -92,20 +92,25 @@ class ContinuousSimulation:
             self._on_arrival()
         self._fetch_arrival()
         self._queue.expire(self._now)
-        self._offer(arrival, self._pool.submit(arrival, self._now))
-        self._ask_idle_nodes()
+        if not self._offer(arrival, self._pool.submit(arrival, self._now)):
+            self._ask_idle_nodes()
 
-    def _offer(self, arrival: Arrival, positions: list[int]) -> None:
-        """Let nodes look at a request, one after the other, as soon as each can."""
+    def _offer(self, arrival: Arrival, positions: list[int]) -> bool:
+        """Let nodes look at a request, one after the other, as soon as each can.
+
+        Returns:
+            Whether one looks at it after the step that runs there; until then no other does.
+        """
         for place, position in enumerate(positions):
             if arrival.number not in self._queue:
-                return
+                return False
             node = self._nodes[position]
             if node.is_idle:
                 self._let_in(node)
             elif node.cut(self._now):
                 node.offered.append((arrival, positions[place + 1 :]))
-                return
+                return True
+        return False
 
     def _ask_idle_nodes(self) -> None:
         for node in self._nodes:
@@ -114,7 +119,17 @@ class ContinuousSimulation:
 
     def _let_in(self, node: VirtualNode) -> None:
         """Let a node between two stretches go on with who joins now."""
-        node.begin_stretch(self._now)
+        has_let_in = node.begin_stretch(self._now)
         offered, node.offered = node.offered, []
         for arrival, others in offered:
             self._offer(arrival, others)
+        if has_let_in and len(self._nodes) > 1:
+            self._ask_freed_nodes()
+
+    def _ask_freed_nodes(self) -> None:
+        for position in self._pool.who_is_freed():
+            node = self._nodes[position]
+            if node.is_idle:
+                self._let_in(node)
+            else:
+                node.cut(self._now)

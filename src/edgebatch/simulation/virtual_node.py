@@ -90,12 +90,16 @@ class VirtualNode:
         """Whether nobody runs."""
         return self._stretch is None
 
-    def begin_stretch(self, now: float) -> None:
-        """Ask who joins, and go on with them; else with those who run, if anybody does."""
+    def begin_stretch(self, now: float) -> bool:
+        """Ask who joins, and go on with them; else with those who run, if anybody does.
+
+        Returns:
+            Whether anybody joins.
+        """
         joining = self._scheduler.join(now, self._step)
         if not joining and not self._running:
             self._stretch, self.end_at_seconds = None, math.inf
-            return
+            return False
         steps = 1 if joining else self._running[0].last_step - self._step
         believed = self._stretch_seconds(steps)
         for waiting in joining:
@@ -106,6 +110,7 @@ class VirtualNode:
         self._stretch = _Stretch(steps, now, factor, believed, joining, num_waiting)
         self._is_cut = bool(joining)
         self.end_at_seconds = now + believed * factor
+        return bool(joining)
 
     def cut(self, at: float) -> bool:
         """End the stretch with the step that runs then; False if that has been settled already.
@@ -161,7 +166,7 @@ class VirtualNode:
                 last_token_at=now,
                 join=member.join,
             )
-            self._log.span_seconds = now + self._downlink_seconds
+            self._log.span_seconds = max(self._log.span_seconds, now + self._downlink_seconds)
 
     @property
     def _memory_use(self) -> float:

@@ -13,7 +13,8 @@ from edgebatch.errors import InputError
 _PATH_KEYS = ("trace", "lengths")
 """Keys of a workload that hold a path.
 
-So does ``path`` in the table of a distribution, and ``profile`` of the whole document.
+So does ``path`` in the table of a distribution, and ``profile`` of the whole document and of each
+server.
 """
 
 
@@ -66,6 +67,13 @@ def with_paths(document: Mapping[str, Any], change: Callable[[str], str]) -> dic
     result = dict(document)
     if isinstance(profile := document.get("profile"), str):
         result["profile"] = change(profile)
+    if isinstance(servers := document.get("servers"), list):
+        result["servers"] = [
+            {**each, "profile": change(each["profile"])}
+            if isinstance(each, dict) and isinstance(each.get("profile"), str)
+            else each
+            for each in servers
+        ]
     workload = document.get("workload")
     if not isinstance(workload, dict):
         return result

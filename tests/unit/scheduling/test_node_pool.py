@@ -67,6 +67,33 @@ def test_who_could_be_served_by_one_of_the_nodes_is_not_turned_away() -> None:
     assert pool.ledger.column("reason").tolist() == [Reason.DEADLINE]
 
 
+def test_too_many_who_wait_for_one_node_keep_nobody_from_another() -> None:
+    pool = rolling((FAST, W8), (ONE_SECOND_A_TOKEN, W16), queue_limit=2)
+    for number in range(3):
+        pool.submit(arrival(number, 0.0, quality=0.95), 0.0)
+    assert pool.ledger.column("reason").tolist() == [Reason.QUEUE_FULL]
+    assert pool.shortest_line() == 0
+    for number in range(3, 6):
+        pool.submit(arrival(number, 0.0), 0.0)
+    assert pool.shortest_line() == 2
+    assert pool.ledger.column("number").tolist() == [2, 5]
+    pool.is_up[0] = False
+    assert pool.shortest_line() == 4
+
+
+def test_a_slow_node_keeps_what_it_has_learnt_while_others_wait_for_a_fast_one() -> None:
+    pool = rolling((ONE_SECOND_A_TOKEN, W16), (FAST, W16))
+    slow, _ = pool.schedulers
+    assert isinstance(slow, RollingScheduler)
+    slow.observe(1.0, 1.3, 1.0)
+    pool.submit(arrival(0, 100.0, deadline=0.9), 100.0)  # half a second on the fast one
+    assert joined(slow, 100.0) == []
+    assert slow.believed_pace == pytest.approx(1.3)
+    pool.submit(arrival(1, 100.0, deadline=1.2), 100.0)  # but here it may have been a pause
+    assert joined(slow, 100.0) == [1]
+    assert slow.believed_pace == 1.0
+
+
 def test_the_limit_counts_those_who_wait_for_any_node() -> None:
     pool = rolling((FAST, W16), (FAST, W16), queue_limit=1)
     pool.submit(arrival(0, 0.0), 0.0)
@@ -101,6 +128,14 @@ def test_a_node_that_is_down_is_not_asked_and_its_part_falls_to_the_others() -> 
     assert pool.can_serve_now(arrival(3, 3.0, quality=1.01))
 
 
+def test_only_a_node_that_is_fast_enough_could_serve_now() -> None:
+    pool = rolling((ONE_SECOND_A_TOKEN, W16), (FAST, W16))
+    pool.is_up[1] = False
+    assert pool.can_serve_now(arrival(0, 0.0, deadline=1.5))
+    assert not pool.can_serve_now(arrival(0, 0.0, deadline=0.75))
+    assert pool.can_serve_now(arrival(0, 0.0, deadline=0.25))  # it is hopeless anyway
+
+
 def test_who_comes_back_may_be_served_by_another_node() -> None:
     queue = WaitingQueue(Ledger())
     pool = NodePool(
@@ -130,6 +165,32 @@ def test_an_expiry_lets_someone_in_wherever_there_is_room() -> None:
     pool.submit(arrival(3, 0.0), 0.0)
     assert pool.expire(0.4) == []
     assert pool.expire(0.6) == [0, 1]
+
+
+def test_who_stood_behind_the_head_that_another_node_takes_can_join() -> None:
+    queue = WaitingQueue(Ledger())
+    cramped = ONE_SECOND_A_TOKEN.replace(memory_bytes=12.0 + 4.0 * 5)
+    pool = NodePool([ContinuousScheduler(hosting(cramped), JoinRules(), queue) for _ in range(2)])
+    first, second = pool.schedulers
+    pool.submit(arrival(0, 0.0, 1, 2), 0.0)
+    assert joined(first, 0.0) == [0]
+    pool.submit(arrival(1, 0.0, 2, 2), 0.0)  # does not fit beside it
+    pool.submit(arrival(2, 0.0), 0.0)
+    assert pool.who_is_freed() == [1]
+    second.limit_running(1)
+    assert joined(second, 0.0) == [1]
+    assert pool.who_is_freed() == [0]
+    assert joined(first, 0.0) == [2]
+
+
+def test_a_slow_node_does_not_serve_late_whom_a_fast_one_could_serve_in_time() -> None:
+    queue, rules = WaitingQueue(Ledger()), JoinRules(expire=True)
+    nodes = (ONE_SECOND_A_TOKEN, FAST)
+    pool = NodePool([ContinuousScheduler(hosting(node), rules, queue) for node in nodes])
+    slow, fast = pool.schedulers
+    pool.submit(arrival(0, 0.0, deadline=1.2), 0.0)  # one second on the slow one
+    assert joined(slow, 0.5) == []
+    assert joined(fast, 0.5) == [0]
 
 
 def test_nodes_must_go_together() -> None:
