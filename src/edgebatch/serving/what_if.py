@@ -45,7 +45,7 @@ class _Latest:
 def what_if(
     scenario: Scenario, policy: Policy, arrivals: Sequence[Arrival], load_factor: float = 1.0
 ) -> dict[str, Any]:
-    """Return the share that each hosted precision alone would have served in time.
+    """Return the share that each hosted precision alone, or all servers, would have served in time.
 
     The same scheduler under the virtual clock, with the cost model of the profile.
 

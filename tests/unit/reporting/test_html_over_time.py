@@ -10,7 +10,7 @@ import pytest
 
 from edgebatch.reporting.html.sweep.over_time import busy_shares, counts_over_time
 from edgebatch.reporting.html.sweep.timeline import MOST_BATCHES, timeline_chart
-from edgebatch.scenario import parse_policy
+from edgebatch.scenario import Scenario, parse_policy
 from toy_scenario import toy
 
 
@@ -40,6 +40,19 @@ def test_batches_are_drawn_where_they_computed() -> None:
     assert lanes["compute"]["x"] == pytest.approx([1.0] * len(log.batches))  # a prompt takes 1 s
     assert lanes["downlink"]["x"] == [0.5] * len(log.batches)
     assert [row[3].text for row in chart.table.rows] == ["1"] * len(log.batches)
+
+
+def test_several_servers_have_a_lane_each() -> None:
+    servers = [{"precision": "w16", "count": 2}]
+    given = Scenario({**toy("workload.output_tokens=3").document, "servers": servers})
+    log = given.run(parse_policy("rolling"))
+    chart = timeline_chart(log, "a run", is_continuous=True, downlink_seconds=0.0)
+    assert chart is not None
+    lanes = {trace["y"][0] for trace in json.loads(chart.figure)["data"] if trace.get("base")}
+    assert lanes == {"prefills 1", "prefills 2"}
+    edges, shares = busy_shares(log)
+    busy_seconds = 2.0 * shares.sum() * log.span_seconds / len(edges)
+    assert busy_seconds == pytest.approx(log.busy_seconds)
 
 
 def test_where_requests_join_a_running_batch_there_are_no_phases() -> None:

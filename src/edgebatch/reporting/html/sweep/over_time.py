@@ -26,7 +26,7 @@ def counts_over_time(begins: FloatArray, ends: FloatArray) -> tuple[FloatArray, 
 def busy_shares(log: RunLog) -> tuple[FloatArray, FloatArray]:
     """Return the part of each of 100 equal windows in which the node computed.
 
-    It computes from the start of a batch until the last token of its last member.
+    Of several nodes it is the mean. One computes from the start of a batch until the last token of its last member.
 
     Returns:
         Where windows begin, in seconds, and the parts, 0 to 1; both of shape (100,).
@@ -38,10 +38,10 @@ def busy_shares(log: RunLog) -> tuple[FloatArray, FloatArray]:
             ended[number] = max(ended[number], at)
     edges = np.linspace(0.0, max(log.span_seconds, 1e-9), _WINDOWS + 1)
     busy = np.zeros(_WINDOWS)
-    until = 0.0
+    until = [0.0] * log.num_nodes
     for batch in sorted(log.batches, key=lambda each: each.started_at_seconds):
-        begin, end = max(batch.started_at_seconds, until), ended[batch.number]
+        begin, end = max(batch.started_at_seconds, until[batch.node]), ended[batch.number]
         if end > begin:
             busy += np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], begin), 0.0, None)
-            until = end
-    return edges[:-1], busy / np.diff(edges)
+            until[batch.node] = end
+    return edges[:-1], busy / np.diff(edges) / log.num_nodes

@@ -100,13 +100,14 @@ def _compute(
 ) -> list[dict[str, Any]]:
     return [
         _spans(
-            lane,
-            [(batch, batch.started_at_seconds, batch.ended_at_seconds) for batch in of_precision],
+            f"{lane} {node + 1}" if log.num_nodes > 1 else lane,
+            [(batch, batch.started_at_seconds, batch.ended_at_seconds) for batch in together],
             looks[name].colour,
             name,
         )
+        for node in range(log.num_nodes)
         for place, name in enumerate(log.precisions)
-        if (of_precision := [batch for batch in batches if batch.precision == place])
+        if (together := [each for each in batches if (each.node, each.precision) == (node, place)])
     ]
 
 
