@@ -13,9 +13,11 @@ from edgebatch.engines import Engine, EngineInfo, GenerationRequest, Prompt, Rep
 from edgebatch.errors import EngineError, InputError
 from edgebatch.scenario import Scenario, parse_policy
 from edgebatch.serving.gateway import Gateway
+from edgebatch.serving.keys import hash_key
 from edgebatch.serving.settings import load_settings
 from serving.gateway_thread import DOCUMENT, FragileEngine, GatewayThread
 from serving.test_overload import ask, outcomes, wait_for
+from serving.unanswered import asking
 
 [W8] = DOCUMENT["precisions"]["custom"]
 W16 = {**W8, "name": "w16", "weight_bytes": 2.0, "quality": 1.0}
@@ -182,6 +184,29 @@ def test_when_to_retry_is_told_by_those_who_could_serve() -> None:
             assert late.status_code == 429
             # the other server runs nobody, but is not good enough
             assert int(late.headers["retry-after"]) > 1
+
+
+def test_no_key_can_lock_another_out_of_the_places_for_one_server() -> None:
+    keys = [{"name": name, "sha256": hash_key(name)} for name in ("alice", "bob")]
+    body = {"prompt": "Once", "max_tokens": 2000, "slo_e2e_ms": 1e6, "min_quality": 1.0}
+
+    def status(name: str) -> int:
+        headers = {"authorization": f"Bearer {name}"}
+        try:
+            answer = httpx.post(
+                f"{thread.url}/v1/completions", json=body, headers=headers, timeout=0.5
+            )
+        except httpx.TimeoutException:
+            return 0
+        return answer.status_code
+
+    alice = {"authorization": "Bearer alice"}
+    given = {"policy": "rolling:batch_cap=1", "keys": keys, "limits": {"queue": 4}}
+    with Servers(**given) as thread, asking(thread.url, [body] * 5, alice):
+        wait_for(lambda: thread.gateway.dispatcher.num_waiting == 4)
+        assert status("alice") == 429
+        assert status("bob") == 0  # it waits
+        assert thread.gateway.dispatcher.num_unfinished >= 5
 
 
 class _Uncounting(_Absent):

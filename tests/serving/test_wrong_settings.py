@@ -166,7 +166,7 @@ def test_each_server_may_have_a_profile_of_its_own(tmp_path: Path) -> None:
     ("urls", "names"),
     [
         (["http://a:1/v1", "http://b:1/v1"], ["a:1", "b:1"]),
-        (["http://a:1/x/v1", "http://a:1/y/v1"], ["w8 a:1/x", "w8 a:1/y"]),
+        (["http://a:1/x/v1", "http://a:1/y/v1"], ["1: w8 a:1/x", "2: w8 a:1/y"]),
     ],
 )
 def test_servers_have_names_that_differ(tmp_path: Path, urls: list[str], names: list[str]) -> None:

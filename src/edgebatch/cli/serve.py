@@ -154,6 +154,9 @@ def _shown(settings: GatewaySettings) -> dict[str, Any]:
     shown = settings.model_dump(mode="json")
     if shown["upstream_key"] is not None:
         shown["upstream_key"] = "(set)"
+    for server in shown["servers"]:
+        if server["key"] is not None:
+            server["key"] = "(set)"
     return shown
 
 

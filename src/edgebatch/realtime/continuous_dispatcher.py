@@ -56,6 +56,10 @@ class ContinuousDispatcher(Dispatcher):
         """Return positions of the engines that are good enough for a request."""
         return self.pool.who_could_serve(arrival)
 
+    def who_is_fast_enough(self, arrival: Arrival) -> tuple[int, ...]:
+        """Return positions of the engines that could serve a request in time, if any could."""
+        return self.pool.who_is_fast_enough(arrival)
+
     def set_up(self, driver: EngineDriver, *, is_up: bool) -> None:
         """Take note of whether a driver's engine can be given requests."""
         self.pool.is_up[self.drivers.index(driver)] = is_up

@@ -79,6 +79,10 @@ class Dispatcher(ABC):
         """How many wait before the engine before which the fewest do."""
         return len(self._queue)
 
+    def num_beside(self, engines: tuple[int, ...], tenant: int | None = None) -> int:
+        """Return how many requests wait that the very same engines are good enough for."""
+        return self._queue.num_beside(engines, tenant)
+
     def num_waiting_of(self, tenant: int) -> int:
         """Return how many requests of one tenant wait."""
         return self._queue.num_of(tenant)
@@ -107,18 +111,26 @@ class Dispatcher(ABC):
         """Return when someone who cannot be let in now should try again.
 
         Args:
-            engines: positions of those that could serve it; None for those that serve someone.
+            engines: positions of those that could serve it; None for all.
         """
         asked = [
             each
             for position, each in enumerate(self.drivers)
-            if each.is_on and (each.members if engines is None else position in engines)
+            if each.is_on and (engines is None or position in engines)
         ]
         return min((each.retry_after_seconds() for each in asked), default=0.0)
+
+    def who_is_busy(self) -> tuple[int, ...]:
+        """Return positions of the engines that serve someone."""
+        return tuple(position for position, each in enumerate(self.drivers) if each.members)
 
     def who_could_serve(self, arrival: Arrival) -> tuple[int, ...]:  # noqa: ARG002
         """Return positions of the engines that are good enough for a request."""
         return tuple(range(len(self.drivers)))
+
+    def who_is_fast_enough(self, arrival: Arrival) -> tuple[int, ...]:
+        """Return positions of the engines that could serve a request in time, if any could."""
+        return self.who_could_serve(arrival)
 
     def submit(self, arrival: Arrival, job: Job) -> None:
         """Take a request in; its ``arrival_seconds`` is an instant of :attr:`timers`."""

@@ -131,12 +131,16 @@ class ContinuousScheduler(JoiningScheduler):
         """Return who joins the running batch now, and count them as running."""
         self.queue.expire(now)
         joining = []
-        while (head := self._head()) is not None and self.refusal(head) is None:
-            heapq.heappop(self._line)
+        while (head := self._head()) is not None:
             # other nodes may be faster, and may still answer it in time
-            if self.prospect(head.arrival).latest_decision_seconds >= now:
+            if self.prospect(head.arrival).latest_decision_seconds < now:
+                heapq.heappop(self._line)
+            elif self.refusal(head) is None:
+                heapq.heappop(self._line)
                 self._start(head)
                 joining.append(head)
+            else:
+                break
         return joining
 
     def binding(self) -> Budget | None:

@@ -6,7 +6,7 @@ request is bound to a node only when it joins: whichever can take it in first do
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from edgebatch.errors import InputError
 from edgebatch.scheduling.joining import JoiningScheduler
@@ -101,8 +101,18 @@ class NodePool:
 
     def who_could_serve(self, arrival: Arrival) -> tuple[int, ...]:
         """Return which nodes are good enough for a request, whatever its deadline."""
+        return self._who(arrival, lambda each: each.fits)
+
+    def who_is_fast_enough(self, arrival: Arrival) -> tuple[int, ...]:
+        """Return which nodes could serve a request in time; all good enough ones if none could."""
+        fast = self._who(arrival, lambda each: not each.reason)
+        return fast or self.who_could_serve(arrival)
+
+    def _who(self, arrival: Arrival, able: Callable[[Prospect], bool]) -> tuple[int, ...]:
         return tuple(
-            position for position, each in enumerate(self.schedulers) if each.prospect(arrival).fits
+            position
+            for position, each in enumerate(self.schedulers)
+            if able(each.prospect(arrival))
         )
 
     def _note_demand(self, arrival: Arrival, prospects: list[Prospect]) -> None:

@@ -55,6 +55,7 @@ class WaitingQueue:
         self._waiting: dict[int, Waiting] = {}
         self._num_of_tenants: Counter[int] = Counter()
         self._num_for_nodes: Counter[tuple[int, ...]] = Counter()
+        self._num_of_both: Counter[tuple[tuple[int, ...], int]] = Counter()
         self._by_latest_decision: list[tuple[float, int]] = []
 
     def __len__(self) -> int:
@@ -77,6 +78,17 @@ class WaitingQueue:
     def num_for(self, node: int) -> int:
         """Return how many of the requests one of several nodes is good enough for."""
         return sum(count for nodes, count in self._num_for_nodes.items() if node in nodes)
+
+    def num_beside(self, nodes: tuple[int, ...], tenant: int | None = None) -> int:
+        """Return how many of the requests the very same nodes are good enough for.
+
+        Args:
+            nodes: their positions.
+            tenant: whose requests are counted; None for everyone's.
+        """
+        if tenant is None:
+            return self._num_for_nodes[nodes]
+        return self._num_of_both[nodes, tenant]
 
     def submit(
         self, arrival: Arrival, now: float, prospect: Prospect, nodes: tuple[int, ...] = ()
@@ -156,6 +168,7 @@ class WaitingQueue:
     def _count(self, waiting: Waiting, change: int) -> None:
         self._num_of_tenants[waiting.arrival.tenant] += change
         self._num_for_nodes[waiting.nodes] += change
+        self._num_of_both[waiting.nodes, waiting.arrival.tenant] += change
 
 
 def not_served(arrival: Arrival, outcome: Outcome, reason: Reason, now: float) -> RequestRecord:

@@ -108,13 +108,14 @@ def _check_server_in_epochs(settings: GatewaySettings, position: int, policy: Po
             f"{path}.precision",
             f"must not be there twice: {in_epochs}; {ROLLING} lets several serve the same",
         )
-    if server.profile is not None:
-        raise InputError(f"{path}.profile", f"must not be there: {in_epochs}, with one profile")
+    for name in ("profile", "model", "key"):
+        if getattr(server, name) is not None:
+            raise InputError(f"{path}.{name}", f"must not be there: {in_epochs}, with one {name}")
 
 
 def _place(server: Server) -> tuple[str, str]:
     """Return what is the same for equal servers."""
-    return server.precision, ServerAddress(server.url).root
+    return f"{server.precision} {server.model or ''}", ServerAddress(server.url).root
 
 
 def _is_url(text: str) -> bool:
@@ -143,9 +144,11 @@ def _names(settings: GatewaySettings) -> list[str]:
     places = [each.netloc.rpartition("@")[2] for each in parts]
     if len(set(places)) == len(places):
         return places
-    places = [place + each.path for place, each in zip(places, parts, strict=True)]
     return [
-        f"{each.precision} {place}" for each, place in zip(settings.servers, places, strict=True)
+        f"{position}: {server.precision} {place}{part.path}"
+        for position, (server, place, part) in enumerate(
+            zip(settings.servers, places, parts, strict=True), start=1
+        )
     ]
 
 
@@ -196,7 +199,13 @@ def _filled(
     engine = replace(engine, model=model, api_key=settings.upstream_key)
     if scenario.servers:
         return [
-            replace(engine, precisions=(each.precision,), urls={each.precision: each.url})
+            replace(
+                engine,
+                precisions=(each.precision,),
+                urls={each.precision: each.url},
+                model=each.model or model,
+                api_key=each.key or settings.upstream_key,
+            )
             for each in settings.servers
         ]
     idle = [each.name for each in hosting.precisions if each not in run]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -10,7 +12,7 @@ from enum import StrEnum
 import structlog
 
 from edgebatch.engines import EngineInfo, Prompt
-from edgebatch.errors import EdgebatchError, EngineError
+from edgebatch.errors import EngineError
 from edgebatch.realtime import Dispatcher
 from edgebatch.serving.failures import Failures
 from edgebatch.serving.keeper import EngineKeeper
@@ -58,6 +60,7 @@ class Fleet:
         self._has_failed = asyncio.Event()
         self._bug: BaseException | None = None
         self._model = ""
+        self._counts: EngineKeeper | None = None
 
     @property
     def state(self) -> State:
@@ -105,11 +108,13 @@ class Fleet:
 
     async def _until_one_runs(self, starting: Sequence[asyncio.Task[None]]) -> None:
         """Wait for the first that runs, and a little for the others."""
-        waiting: set[asyncio.Task[None]] = set(starting)
-        until = None
+        waiting, until = set(starting), math.inf
         while waiting:
+            left = max(0.0, until - time.monotonic())
             ended, waiting = await asyncio.wait(
-                waiting, timeout=until, return_when=asyncio.FIRST_COMPLETED
+                waiting,
+                timeout=left if until < math.inf else None,
+                return_when=asyncio.FIRST_COMPLETED,
             )
             for task in ended:
                 # to go on without an engine that is set up wrongly would hide the mistake
@@ -117,9 +122,9 @@ class Fleet:
                     task.result()
             if not ended:
                 return
-            if any(each.is_running for each in self.keepers):
-                until = _PATIENCE_SECONDS
-        if not any(each.is_running for each in self.keepers):
+            if until == math.inf and any(each.is_running for each in self.keepers):
+                until = time.monotonic() + _PATIENCE_SECONDS
+        if until == math.inf:
             starting[0].result()
 
     async def until_failed(self) -> None:
@@ -132,7 +137,7 @@ class Fleet:
         raise EngineError(f"the gateway cannot go on: {self._bug!r}") from self._bug
 
     async def encode(self, prompt: Prompt) -> tuple[int, ...]:
-        """Return the prompt's token ids, as the first engine reads it that can be asked.
+        """Return the prompt's token ids, by the engine that told them last, or the next that can.
 
         Raises:
             EngineError: none has a tokenizer, or answers.
@@ -140,15 +145,19 @@ class Fleet:
         """
         error = EngineError("no engine can be asked for tokens")
         able = [each for each in self.keepers if each.is_running and each.has_tokenizer]
+        able.sort(key=lambda each: each is not self._counts)
         for keeper in able:
             patience = None if keeper is able[-1] else _COUNTING_SECONDS
             try:
                 async with asyncio.timeout(patience):
-                    return await keeper.driver.engine.encode(prompt)
+                    tokens = await keeper.driver.engine.encode(prompt)
             except TimeoutError:
                 error = EngineError(f"{keeper.name} does not count tokens")
             except EngineError as broken:
                 error = broken
+            else:
+                self._counts = keeper
+                return tokens
         raise error
 
     async def drain(self, most_seconds: float) -> None:
@@ -166,6 +175,8 @@ class Fleet:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            # a task that has not begun yet has not stopped its engine either
+            await asyncio.gather(*(each.stop() for each in self.keepers))
             self._dispatcher.abandon_all()
             self._failures.tell_lost("the gateway ended before it did")
 
@@ -195,7 +206,8 @@ class Fleet:
         vocabularies = [each.vocabulary_size for each in infos]
         precisions = [name for each in infos for name in each.precisions]
         # clients go on asking for the model by the name that they have been told
-        self._model = self._model or infos[0].model
+        if self._model not in [each.model for each in infos]:
+            self._model = infos[0].model
         self.info = replace(
             infos[0],
             model=self._model,
@@ -206,12 +218,11 @@ class Fleet:
 
 
 async def _settled(keeper: EngineKeeper, starting: asyncio.Task[None]) -> None:
-    """Wait until an engine has been started, or could not be."""
+    """Wait until an engine has been started, or could not be, which its next try will tell."""
     try:
         await starting
-    except EdgebatchError as error:
-        named = {"server": keeper.name} if keeper.name else {}
-        log.warning("engine cannot start", error=str(error), **named)
+    except Exception:  # noqa: BLE001 - whatever a server answers, it is looked for again
+        return
     else:
         if keeper.on_start is not None:
             keeper.on_start()

@@ -104,7 +104,7 @@ class Gateway:
         self._places = Places(settings)
         self._unfinished: Counter[int] = Counter()
         self._num_counting = 0
-        self._estimates: dict[tuple[int, ...] | None, tuple[float, float]] = {}
+        self._estimates: dict[tuple[int, ...], tuple[float, float]] = {}
         self.precisions = scenario.precisions_run(policy)
         hostings = scenario.servers or (replace(scenario.hosting, precisions=self.precisions),)
         self._fastest = [FastestAnswer(each.node, each.model, each.precisions) for each in hostings]
@@ -195,9 +195,8 @@ class Gateway:
             tenant=tenant,
             ttft_seconds=slo.ttft_seconds,
         )
-        if not self.dispatcher.can_serve_now(arrival):
-            said = "the servers that could answer this are not running; they are being looked for"
-            raise self._not_ready(tenant, said)
+        if len(self.fleet.keepers) > 1:
+            self._require_server(arrival)
         ticket = Ticket(arrival, asked, structlog.contextvars.get_contextvars())
         self.num_received += 1
         self._unfinished[tenant] += 1
@@ -225,7 +224,7 @@ class Gateway:
         assert ticket.record is not None
         if ticket.refused_because:
             return refused_by_engine(ticket.refused_because)
-        engines = self.dispatcher.who_could_serve(ticket.arrival)
+        engines = self.dispatcher.who_is_fast_enough(ticket.arrival)
         retry_after_seconds = self._retry_after_seconds(engines)
         return refusal_of(ticket.record, self._possible(ticket), retry_after_seconds)
 
@@ -249,6 +248,17 @@ class Gateway:
         if not self._places.has_one(tenant, queue.shortest_line, queue.num_waiting_of):
             raise self._full(tenant, "too many requests are waiting")
 
+    def _require_server(self, arrival: Arrival) -> None:
+        """Turn a request away if none of the servers that could answer it runs, or has a place."""
+        dispatcher, tenant = self.dispatcher, arrival.tenant
+        if not dispatcher.can_serve_now(arrival):
+            said = "the servers that could answer this are not running; they are being looked for"
+            raise self._not_ready(tenant, said)
+        engines = dispatcher.who_could_serve(arrival)
+        num_beside = functools.partial(dispatcher.num_beside, engines)
+        if not self._places.has_one(tenant, num_beside(), num_beside):
+            raise self._full(tenant, "too many requests are waiting", engines)
+
     def _turn_away(self, tenant: int, reason: Reason) -> None:
         self.num_received += 1
         self._count(Outcome.REJECTED, reason)
@@ -261,17 +271,19 @@ class Gateway:
         self._turn_away(tenant, Reason.ENGINE)
         return not_ready(message, retry_after_seconds)
 
-    def _full(self, tenant: int, message: str) -> Refusal:
+    def _full(self, tenant: int, message: str, engines: tuple[int, ...] | None = None) -> Refusal:
         self._turn_away(tenant, Reason.QUEUE_FULL)
-        return try_later(message, "queue_full", self._retry_after_seconds())
+        if engines is None:
+            engines = self.dispatcher.who_is_busy()
+        return try_later(message, "queue_full", self._retry_after_seconds(engines))
 
-    def _retry_after_seconds(self, engines: tuple[int, ...] | None = None) -> float:
+    def _retry_after_seconds(self, engines: tuple[int, ...]) -> float:
         """Return the scheduler's estimate, of a moment ago if many are turned away at once.
 
         It takes a look at everyone who runs, and is told in whole seconds.
 
         Args:
-            engines: those that could serve whoever asks; None if that is not known.
+            engines: those that could serve whoever asks.
         """
         now = self.dispatcher.timers.now
         seconds, until = self._estimates.get(engines, (0.0, -math.inf))

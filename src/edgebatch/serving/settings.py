@@ -111,11 +111,15 @@ class Server(_Section):
         precision: in which it serves the model.
         url: its base URL.
         profile: what it was measured to do; None for the gateway's.
+        model: what it calls the model; None for the gateway's ``model``.
+        key: what it asks for; None for the gateway's ``upstream_key``.
     """
 
     precision: Annotated[str, Field(min_length=1)]
     url: Annotated[str, Field(min_length=1)]
     profile: Path | None = None
+    model: str | None = None
+    key: str | None = Field(default=None, repr=False)
 
 
 class GatewaySettings(BaseSettings):

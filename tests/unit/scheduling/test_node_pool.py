@@ -81,6 +81,27 @@ def test_too_many_who_wait_for_one_node_keep_nobody_from_another() -> None:
     assert pool.shortest_line() == 4
 
 
+def test_places_are_counted_among_those_for_the_very_same_nodes() -> None:
+    pool = rolling((FAST, W8), (ONE_SECOND_A_TOKEN, W16))
+    for number, (quality, tenant) in enumerate(((0.95, 0), (0.95, 1), (0.0, 1), (0.95, 1))):
+        pool.submit(arrival(number, 0.0, quality=quality)._replace(tenant=tenant), 0.0)
+    queue, picky = pool.queue, pool.who_could_serve(arrival(9, 0.0, quality=0.95))
+    assert picky == (1,)
+    assert (queue.num_beside(picky), queue.num_beside(picky, 1), queue.num_beside(picky, 0)) == (
+        (3, 2, 1)
+    )
+    assert (queue.num_for(0), queue.num_for(1)) == (1, 4)
+    joined(pool.schedulers[1], 0.0)
+    assert (queue.num_beside(picky), queue.num_for(0)) == (0, 0)
+
+
+def test_only_nodes_that_are_fast_enough_say_when_to_retry() -> None:
+    pool = rolling((ONE_SECOND_A_TOKEN, W16), (FAST, W16))
+    assert pool.who_is_fast_enough(arrival(0, 0.0, deadline=1.5)) == (0, 1)
+    assert pool.who_is_fast_enough(arrival(0, 0.0, deadline=0.75)) == (1,)
+    assert pool.who_is_fast_enough(arrival(0, 0.0, deadline=0.1)) == (0, 1)
+
+
 def test_a_slow_node_keeps_what_it_has_learnt_while_others_wait_for_a_fast_one() -> None:
     pool = rolling((ONE_SECOND_A_TOKEN, W16), (FAST, W16))
     slow, _ = pool.schedulers
@@ -189,7 +210,9 @@ def test_a_slow_node_does_not_serve_late_whom_a_fast_one_could_serve_in_time() -
     pool = NodePool([ContinuousScheduler(hosting(node), rules, queue) for node in nodes])
     slow, fast = pool.schedulers
     pool.submit(arrival(0, 0.0, deadline=1.2), 0.0)  # one second on the slow one
-    assert joined(slow, 0.5) == []
+    pool.submit(arrival(1, 0.0, deadline=9.0), 0.0)
+    # who stands behind is not kept out
+    assert joined(slow, 0.5) == [1]
     assert joined(fast, 0.5) == [0]
 
 

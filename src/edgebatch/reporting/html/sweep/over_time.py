@@ -26,7 +26,8 @@ def counts_over_time(begins: FloatArray, ends: FloatArray) -> tuple[FloatArray, 
 def busy_shares(log: RunLog) -> tuple[FloatArray, FloatArray]:
     """Return the part of each of 100 equal windows in which the node computed.
 
-    Of several nodes it is the mean. One computes from the start of a batch until the last token of its last member.
+    Of several nodes it is the mean. One computes from the start of a batch until the last token of
+    its last member.
 
     Returns:
         Where windows begin, in seconds, and the parts, 0 to 1; both of shape (100,).
