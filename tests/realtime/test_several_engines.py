@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from test_dispatchers import NODE, PROMPTS, BreakingEngine, run
 
 from edgebatch.cost import BatchCost
 from edgebatch.engines import Prompt
@@ -25,7 +26,6 @@ from edgebatch.scheduling import (
 )
 from edgebatch.simulation import ContinuousSimulation
 from edgebatch.workload import Arrival
-from realtime.test_dispatchers import NODE, PROMPTS, BreakingEngine, run
 from toy_runs import TINY_MODEL, W16, arrival, hosting, listed, records
 
 SLOW = NODE.replace(flops=NODE.flops / 2.0)

@@ -44,8 +44,8 @@ def llama_cpp_server(port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str
         stderr=subprocess.DEVNULL,
         text=True,
     )
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         lines = (line.strip() for line in process.stdout)
         yield process, next(line for line in lines if line.startswith("http"))
     finally:

@@ -10,6 +10,12 @@ import math
 
 import pytest
 from replications import assert_agrees, interval
+from test_single_server_queues import (
+    GEOMETRIC_ANSWERS,
+    NO_DEADLINE,
+    STEPPING,
+    mean_wait,
+)
 
 from edgebatch.problem import Node
 from edgebatch.scheduling import (
@@ -23,12 +29,6 @@ from edgebatch.scheduling import (
 )
 from edgebatch.simulation.continuous_driver import ContinuousSimulation
 from edgebatch.workload import Poisson, SyntheticWorkload
-from theory.test_single_server_queues import (
-    GEOMETRIC_ANSWERS,
-    NO_DEADLINE,
-    STEPPING,
-    mean_wait,
-)
 from toy_runs import TINY_MODEL, W16
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from edgebatch.errors import InputError
 from edgebatch.scenario import builtin_names, builtin_text, overridden, read_document
-from edgebatch.scenario.schema import ScenarioDocument
+from edgebatch.scenario.schema import ScenarioDocument, ServerSection
 from edgebatch.schema import Section, validated
 from toy_scenario import TOY
 
@@ -42,6 +42,8 @@ def sample(annotation: Any) -> str:
         return str(get_args(annotation)[0])
     if origin is list:
         [item] = get_args(annotation)
+        if item is ServerSection:
+            return '[{precision = "w16", count = 2}]'
         if isinstance(item, type) and issubclass(item, Section):
             return CUSTOM
         inner = sample(item)
