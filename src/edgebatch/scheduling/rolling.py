@@ -16,7 +16,6 @@ vanish when little is asked of the node:
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -154,9 +153,8 @@ class RollingScheduler(JoiningScheduler):
         since = now if pass_began_at is None else pass_began_at
         pass_runs = self.num_running > 0 and since < now
         wait_passes = float(pass_runs)
-        batch = self._running_batch(since, step)
         # what the pass that runs brings nobody can delay
-        batch = replace(batch, promises=batch.promises.after(wait_passes))
+        batch = self._running_batch(since, step, wait_passes)
         candidates = Candidates(
             waiting,
             self.cost,
@@ -230,7 +228,8 @@ class RollingScheduler(JoiningScheduler):
             self._least_slack = math.inf
         super().release(waiting)
 
-    def _running_batch(self, since: float, step: int) -> RunningBatch:
+    def _running_batch(self, since: float, step: int, wait_passes: float = 0.0) -> RunningBatch:
+        """Return who runs, and what was promised them that so many passes do not bring yet."""
         members = list(self._members.values())
         done = np.array([float(step - joined) for _, joined in members])
         outputs = np.array([float(each.arrival.output_tokens) for each, _ in members])
@@ -248,8 +247,8 @@ class RollingScheduler(JoiningScheduler):
         promises = _promises(
             left + waits, allowed, 1.0 + waits[unread], first_allowed[unread] - since
         )
-        batch = RunningBatch.of(self.cost, prompts, done, left, waits)
-        return replace(batch, promises=promises)
+        later = promises.after(wait_passes)
+        return RunningBatch.of(self.cost, prompts, done, left, waits, later)
 
     def _slack(self, batch: RunningBatch) -> FloatArray:
         """Return by how much each promise may still be delayed, the safety margin kept.

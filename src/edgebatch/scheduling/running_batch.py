@@ -17,7 +17,7 @@ a first one with the pass in which its prompt is read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -81,8 +81,9 @@ class RunningBatch:
         gained: FloatArray,
         left: FloatArray,
         waits: FloatArray,
+        promises: Promises = NO_PROMISES,
     ) -> RunningBatch:
-        """Return the batch of these members; nothing is promised them yet.
+        """Return the batch of these members.
 
         Args:
             cost: cost model of the precision that runs.
@@ -90,11 +91,12 @@ class RunningBatch:
             gained: tokens that each has gained, shape (m,).
             left: tokens that each has yet to gain, shape (m,).
             waits: passes that each waits before it takes part, 0 or 1, shape (m,).
+            promises: by when tokens must have come.
         """
-        batch = cls(cost, left + waits, prompts + gained - waits)
         unread = gained == 0.0
-        entries = batch.entries(prompts[unread], waits[unread])
-        return replace(batch, entry_seconds=float(entries.sum()))
+        entries = _entries(cost, prompts[unread], waits[unread])
+        context = prompts + gained - waits
+        return cls(cost, left + waits, context, promises, float(entries.sum()))
 
     def __post_init__(self) -> None:
         order = np.argsort(self.remaining, kind="stable")
@@ -123,8 +125,7 @@ class RunningBatch:
 
     def entries(self, prompts: FloatArray, waits: FloatArray | float = 0.0) -> FloatArray:
         """Return what entering would cost joiners of these prompts after so many passes, 0 or 1."""
-        counted = self.cost.decode_steps_seconds(prompts - waits, np.asarray(1.0 + waits))
-        return self.cost.prefill_seconds(prompts) - counted
+        return _entries(self.cost, prompts, waits)
 
     def ends(
         self, prompts: FloatArray, outputs: FloatArray, wait_passes: float = 0.0
@@ -155,3 +156,9 @@ class RunningBatch:
             self.promises.and_also(*promises),
             self.entry_seconds + float(self.entries(np.array([prompt]), wait_passes)[0]),
         )
+
+
+def _entries(cost: BatchCost, prompts: FloatArray, waits: FloatArray | float) -> FloatArray:
+    """Return what entering costs beyond the decode steps that are counted instead."""
+    counted = cost.decode_steps_seconds(prompts - waits, np.asarray(1.0 + waits))
+    return cost.prefill_seconds(prompts) - counted
