@@ -178,6 +178,27 @@ def test_who_was_kept_out_by_a_promised_first_token_joins_once_it_has_come() -> 
     assert other.decided_at_seconds == pytest.approx(0.040, abs=0.001)
 
 
+def test_an_idle_engine_that_was_slow_is_tried_again_although_nobody_else_comes() -> None:
+    async def served() -> Dispatcher:
+        with_engine = engine()
+        await with_engine.start()
+        scheduler = rolling_scheduler()
+        scheduler.observe(1.0, 5000.0, 1.0)  # a pause, as it turns out
+        dispatcher = ContinuousDispatcher([with_engine], NodePool([scheduler]))
+        running = asyncio.create_task(dispatcher.drivers[0].run())
+        asked = arrival(0, dispatcher.timers.now, 1, 1, deadline=50.0)
+        dispatcher.submit(asked, Job(Prompt(tokens=(1,))))
+        await asyncio.sleep(10.0)
+        assert dispatcher.num_waiting == 1
+        await dispatcher.until_all_ended()
+        running.cancel()
+        return dispatcher
+
+    [record] = records(run_quickly(asyncio.wait_for(served(), timeout=60)).log)
+    assert record.outcome == Outcome.IN_TIME
+    assert 19.0 < record.decided_at_seconds < 21.0
+
+
 @DRIVERS
 def test_a_broken_engine_fails_what_runs_and_what_waits_and_keeps_other_ends(make: Any) -> None:
     async def broken() -> Dispatcher:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from dataclasses import dataclass
@@ -78,6 +79,7 @@ class ContinuousDriver(EngineDriver):
         self._last_report_at = 0.0
         self._joining: list[_Joining] = []
         self._busy_seconds = 0.0
+        self._trial_alarm: asyncio.TimerHandle | None = None
         cost, node = scheduler.cost, hosting.node
         hosted = node.memory_bytes - scheduler.token_budget * cost.kv_bytes_per_token
         self._hosted_use = hosted / node.memory_bytes
@@ -143,6 +145,22 @@ class ContinuousDriver(EngineDriver):
         if joining:
             self._let_in(joining, now, num_waiting, time.perf_counter() - began)
             self._desk.ask_freed()
+        elif not self._members:
+            self._look_again_later(now)
+
+    def _look_again_later(self, now: float) -> None:
+        """Be woken when what keeps everyone out of an idle engine is to be tried."""
+        at = self._scheduler.next_trial_seconds()
+        if self._trial_alarm is not None:
+            self._trial_alarm.cancel()
+            self._trial_alarm = None
+        if now < at < math.inf:
+            self._trial_alarm = self._desk.timers.alarm(at, self._try_again)
+
+    def _try_again(self) -> None:
+        self._trial_alarm = None
+        if not self._members:
+            self.decide()
 
     def _correct_progress(self) -> None:
         """Tell the scheduler of members that did not gain a token in each step."""

@@ -145,6 +145,10 @@ class JoiningScheduler(ABC):
         seconds = self.cost.prefill_seconds(prompt) + output * step_seconds
         return float(self.pace_at(size) * seconds)
 
+    def next_trial_seconds(self) -> float:
+        """Return when an idle node is to be asked again although nothing happens."""
+        return math.inf
+
     def limit_running(self, most: int | None) -> None:
         """Let no more run at once than this, if it is less than cap and hosting allow.
 

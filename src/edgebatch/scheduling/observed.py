@@ -16,6 +16,8 @@ _SIZE_MEMORY_SECONDS = 60.0
 """Longer than of the overall pace, as a size may not come for a while."""
 _PRIOR_SECONDS = 1.0
 """Work at a size outweighs what is known of all when there has been more of it than this."""
+_MOST_DEVIATION = 10.0
+"""One stretch that was believed to take next to no time must not make everything doubtful."""
 _TRUSTED_SECONDS = 20.0
 """How long a pace that keeps everyone out is believed; twice as long after each trial in vain, as
 the node may really be too slow,"""
@@ -95,6 +97,7 @@ class PaceBySize:
             self._actual[place] += share * actual_seconds
         kept = math.exp(-believed_seconds / _MEMORY_SECONDS)
         deviation = abs(actual_seconds / believed_seconds / self.at(size) - 1.0)
+        deviation = min(deviation, _MOST_DEVIATION)
         self._deviation = self._deviation * kept + deviation
         self._weight = self._weight * kept + 1.0
         self.scatter = self._deviation / self._weight
@@ -138,7 +141,15 @@ class PaceTrials:
             now: the time.
             pace: true over believed seconds that are reckoned with, all margins included.
         """
-        return pace > 1.0 and now - self._served_at_seconds >= self._trusted_seconds
+        return now >= self.due_at_seconds(pace)
+
+    def due_at_seconds(self, pace: float) -> float:
+        """Return when a trial is due if the node stays idle; infinity if none will be.
+
+        Args:
+            pace: as in :meth:`is_due`.
+        """
+        return self._served_at_seconds + self._trusted_seconds if pace > 1.0 else math.inf
 
 
 @dataclass(slots=True)

@@ -145,6 +145,12 @@ class RollingScheduler(JoiningScheduler):
             joining = self._let_in(now, step, pass_began_at)
         return joining
 
+    def next_trial_seconds(self) -> float:
+        """Return when an idle node is to be asked again although nothing happens."""
+        if self.num_running or not len(self.queue):
+            return math.inf
+        return self._trials.due_at_seconds(self.cautious_pace)
+
     def _let_in(self, now: float, step: int, pass_began_at: float | None) -> list[Waiting]:
         waiting = self._good_enough()
         if not self._members and not waiting:

@@ -37,6 +37,14 @@ def test_noise_of_mean_one_leaves_the_pace_and_shows_as_scatter() -> None:
     assert pace.scatter == pytest.approx(0.16, abs=0.03)
 
 
+def test_a_stretch_that_was_believed_to_take_no_time_does_not_make_all_doubtful() -> None:
+    pace = PaceBySize()
+    for _ in range(10):
+        pace.observe(0.05, 0.05, 1.0)
+    pace.observe(1e-6, 0.6, 1.0)
+    assert pace.scatter < 1.0
+
+
 def test_a_change_of_pace_is_approached_from_one_side_without_overshooting() -> None:
     pace = ObservedPace()
     for _ in range(100):
