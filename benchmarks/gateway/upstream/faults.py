@@ -40,7 +40,7 @@ async def several(scene: Scene) -> str:
     counts_itself = scene.server.num_running() is not None
     # one more connection is kept, on which the server is asked for its health
     found = often[0] if counts_itself else often[1] - 1
-    assert found == BATCH_CAP, f"{found} at once, {BATCH_CAP} were allowed"
+    assert 1 < found <= BATCH_CAP, f"{found} at once, {BATCH_CAP} were allowed"
     return f"ok, {found} {'by its own count' if counts_itself else 'by connections'}"
 
 
