@@ -17,6 +17,7 @@ from edgebatch.serving.ticket import Ticket
 from edgebatch.workload import Arrival
 from misbehaving_server import MisbehavingServer
 from serving.fuzzing import gateway_process
+from serving.test_overload import wait_for
 from toy_profile import toy_profile
 
 PROMPT = "raw:the pomegranates of\nSamarkand are ripe"
@@ -76,6 +77,8 @@ def test_the_log_says_why_a_request_was_refused(tmp_path: Path) -> None:
     with gateway_process(log, "--engine", "simulated") as url:
         for body in ({"prompt": "a", "slo_e2e_ms": 0.1}, {}, {"prompt": "a"}):
             httpx.post(f"{url}/v1/completions", json=body, timeout=30)
+        # a request's line is written once its answer has gone out
+        wait_for(lambda: len(lines(log, "request")) == 3)
     told = [(line["status"], line.get("refusal")) for line in lines(log, "request")]
     assert told == [(422, "deadline_too_short"), (400, "invalid_value"), (200, None)]
 
